@@ -1,0 +1,6 @@
+//go:build tools
+
+// Package tools names the programs this module exists to build.
+package tools
+
+import _ "github.com/temporalio/cli/cmd/temporal"
