@@ -1,0 +1,29 @@
+/** `escapement/contract`: names, messages, definitions and errors. No dependency but types: safe in workflows. */
+export {
+  AlreadyExistsError,
+  type ErrorCode,
+  EscapementError,
+  type InputIssue,
+  InvalidInputError,
+  NotExistsError,
+  PoolDisbandedError,
+  UnavailableError,
+} from './errors.ts';
+export { createNames, idProblem, isoInstant, type Names, parseWorkflowId, replicaId } from './ids.ts';
+export type { InvocationInput, InvocationResult } from './invocation.ts';
+export type { DeadLetter, Fire, LedgerRow, Outcome, RunRecord, RunStatus } from './ledger.ts';
+export {
+  describeInvocation,
+  describeSchedule,
+  type InvocationDescription,
+  invocationSignals,
+  type ScheduleDescription,
+  scheduleSignals,
+  scheduleUpdates,
+  type TriggerResult,
+} from './messages.ts';
+export type { Alloc, Pool, PoolSettings, PoolWorker, WaitingEval, WaitReason } from './pools.ts';
+export type { RunInput, ScheduleDefinition, ScheduleInput, SpecInput } from './schedule.ts';
+export { type CallContext, NEVER_BEGAN, type TargetCall, type Why } from './target.ts';
+// For data converters of your own: keeps one undecodable payload from failing a workflow for ever.
+export { tolerant } from './payload-converter.ts';

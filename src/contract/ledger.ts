@@ -1,0 +1,96 @@
+/**
+ * The ledger's rows and the runs' records, as the database keeps them and every reader sees them.
+ * One row for every due time: `kind: 'fire'` for one instant, `'span'` for many of one outcome,
+ * `'manual'` for a trigger that no spec made.
+ */
+
+/** What became of a due time; section 3 of the behaviour rules. */
+export type Outcome =
+  | 'started'
+  | 'skipped-overlap'
+  | 'skipped-occurrence'
+  | 'held'
+  | 'moved'
+  | 'disabled'
+  | 'paused'
+  | 'missed'
+  | 'superseded'
+  | 'dropped'
+  | 'duplicate'
+  | 'deleted'
+  | 'refused';
+
+export interface LedgerRow {
+  readonly scheduleId: string;
+  /** Tells a re-created schedule from the deleted one of the same id. */
+  readonly creation: string;
+  /** Unique within (scheduleId, creation): `<ISO>` for a fire, `manual/<key>`, `<outcome>/<ISO of from>`. */
+  readonly key: string;
+  readonly kind: 'fire' | 'manual' | 'span';
+  readonly outcome: Outcome;
+  /** One sentence for a person. */
+  readonly reason?: string;
+  /** First due time of the row; equal to `toMs` for one instant. */
+  readonly fromMs: number;
+  /** Last due time of the row (for manual triggers: when it was asked for). */
+  readonly toMs: number;
+  /** Due times accounted for. */
+  readonly count: number;
+  readonly invocationId?: string;
+  /** The invocation or worker that blocked it. */
+  readonly blockedBy?: string;
+  /** When the scheduler decided. `recordedAtMs - toMs` is the lateness. */
+  readonly decidedAtMs: number;
+}
+
+/** How an invocation ended. `unknown` is honest: at-most-once work that may or may not have run. */
+export type RunStatus =
+  | 'succeeded'
+  | 'failed'
+  | 'dead-lettered'
+  | 'expired'
+  | 'cancelled'
+  | 'terminated'
+  | 'unknown';
+
+export interface RunError {
+  readonly type: string;
+  readonly message: string;
+}
+
+/** The record of one invocation, kept past Temporal's retention. */
+export interface RunRecord {
+  readonly invocationId: string;
+  readonly scheduleId?: string;
+  readonly jobId?: string;
+  readonly nominalAtMs?: number;
+  readonly target: string;
+  readonly poolId: string;
+  readonly workerId?: string;
+  readonly why: string;
+  readonly status: RunStatus;
+  /** Tries made, the last included. */
+  readonly attempts: number;
+  /** Evaluations lost to dead workers, over all tries. */
+  readonly lost: number;
+  readonly startedAtMs: number;
+  readonly endedAtMs: number;
+  readonly result?: unknown;
+  readonly error?: RunError;
+}
+
+/** An invocation given up on, ready to redrive. */
+export interface DeadLetter {
+  readonly invocationId: string;
+  readonly reason: string;
+  readonly error?: RunError;
+  readonly attempts: number;
+  readonly input: unknown;
+  readonly atMs: number;
+}
+
+/** A ledger row with its run's record where there is one. */
+export interface Fire extends LedgerRow {
+  readonly recordedAtMs: number;
+  readonly run?: RunRecord;
+}

@@ -1,0 +1,278 @@
+/**
+ * Every message a workflow of ours takes: names, payloads and plain shape checks.
+ * Imported by workflows and clients alike, so it loads neither zod nor a Temporal runtime package: a
+ * definition is the plain object that `defineSignal` would make. What needs a cron or a zone is checked by the
+ * `plan` activity; here only the shape is.
+ */
+import type { QueryDefinition, SignalDefinition, UpdateDefinition } from '@temporalio/common';
+import type { MachineState } from '../core/cron/machine.ts';
+import type { Outcome, RunStatus } from './ledger.ts';
+import type { Alloc, WaitReason } from './pools.ts';
+import type { ScheduleDefinition, ScheduleInput, Timing } from './schedule.ts';
+
+/** Who asks, and why: kept in the ledger's rows and shown by `describe`. */
+export interface ChangeNote {
+  readonly reason?: string;
+  readonly actor?: string;
+}
+
+/** `until`: ISO 8601 instant at which the schedule goes back by itself. */
+export interface SuspendRequest extends ChangeNote {
+  readonly until?: string;
+}
+
+export interface ChangeRequest extends ChangeNote {
+  readonly schedule: ScheduleInput;
+  /** Refused unless the schedule is at this revision. */
+  readonly revision?: number;
+}
+
+export interface TriggerRequest extends ChangeNote {
+  /** Makes asking twice one run: the invocation's id ends in it. Default: a new one each time. */
+  readonly key?: string;
+  /** Replaces the target's input for this run. */
+  readonly input?: unknown;
+}
+
+export interface DeleteRequest extends ChangeNote {
+  readonly cancelRunning?: boolean;
+}
+
+export interface InvocationEnded {
+  readonly invocationId: string;
+  readonly status: RunStatus;
+  readonly endedAtMs: number;
+}
+
+/** What one trigger came to. */
+export interface TriggerResult {
+  readonly outcome: Outcome;
+  readonly invocationId: string;
+  readonly blockedBy?: string;
+  readonly reason?: string;
+}
+
+export type ScheduleStateName = 'active' | 'paused' | 'disabled' | 'finished' | 'stuck';
+
+export interface Suspension extends ChangeNote {
+  readonly sinceMs: number;
+  readonly untilMs?: number;
+}
+
+/** The answer to `describe`: everything a person or a program may ask of a schedule. */
+export interface ScheduleDescription {
+  readonly id: string;
+  /** Tells a re-created schedule from its deleted namesake. */
+  readonly creation: string;
+  readonly revision: number;
+  readonly createdAtMs: number;
+  /** When the present revision began; the creation for the first. */
+  readonly changedAtMs: number;
+  readonly state: ScheduleStateName;
+  readonly definition: ScheduleDefinition;
+  readonly timing: Timing;
+  /** Remarks on the spec, for instance how a six-field cron is read. */
+  readonly notes: readonly string[];
+  /** The next nominal times already planned, ms since the epoch; empty while paused or disabled. */
+  readonly nextTimesMs: readonly number[];
+  readonly paused?: Suspension;
+  readonly disabled?: Suspension;
+  /** The invocation started last, where the policy keeps it in mind. */
+  readonly running?: string;
+  /** The invocation whose end a relative schedule waits for. */
+  readonly waitingFor?: string;
+  /** Due times accounted for, by outcome; their sum is the number of due times. */
+  readonly counts: Readonly<Partial<Record<Outcome, number>>>;
+  readonly last?: {
+    readonly dueAtMs: number;
+    readonly outcome: Outcome;
+    readonly invocationId?: string;
+    readonly decidedAtMs: number;
+  };
+  readonly skipsInARow: number;
+  /** Ledger rows that wait for the database. */
+  readonly unsentRows: number;
+  /** What messages got wrong, newest last, at most ten. */
+  readonly problems: readonly Problem[];
+  readonly machine: MachineState;
+}
+
+export interface Problem {
+  readonly atMs: number;
+  readonly message: string;
+}
+
+/** Where an invocation stands. */
+export interface InvocationDescription {
+  readonly phase: 'due-later' | 'allocating' | 'waiting' | 'running' | 'ended';
+  readonly attempt: number;
+  readonly lost: number;
+  /** What signals got wrong, newest last, at most ten. */
+  readonly problems: readonly Problem[];
+  readonly dueAtMs?: number;
+  readonly waiting?: { readonly reason: WaitReason; readonly position: number };
+  readonly alloc?: Alloc;
+}
+
+const signal = <A extends unknown[]>(name: string) => ({ type: 'signal', name }) as SignalDefinition<A>;
+const update = <R, A extends unknown[]>(name: string) => ({ type: 'update', name }) as UpdateDefinition<R, A>;
+const query = <R>(name: string) => ({ type: 'query', name }) as QueryDefinition<R>;
+
+/** Signals of a schedule workflow; each but the last exists as an Update of the same name, which answers. */
+export const scheduleSignals = {
+  enable: signal<[ChangeNote?]>('enable'),
+  disable: signal<[SuspendRequest?]>('disable'),
+  pause: signal<[SuspendRequest?]>('pause'),
+  resume: signal<[ChangeNote?]>('resume'),
+  changeSchedule: signal<[ChangeRequest]>('changeSchedule'),
+  trigger: signal<[TriggerRequest?]>('trigger'),
+  delete: signal<[DeleteRequest?]>('delete'),
+  invocationEnded: signal<[InvocationEnded]>('invocationEnded'),
+} as const;
+
+export const scheduleUpdates = {
+  enable: update<ScheduleDescription, [ChangeNote?]>('enable'),
+  disable: update<ScheduleDescription, [SuspendRequest?]>('disable'),
+  pause: update<ScheduleDescription, [SuspendRequest?]>('pause'),
+  resume: update<ScheduleDescription, [ChangeNote?]>('resume'),
+  changeSchedule: update<ScheduleDescription, [ChangeRequest]>('changeSchedule'),
+  trigger: update<TriggerResult, [TriggerRequest?]>('trigger'),
+} as const;
+
+export const describeSchedule = query<ScheduleDescription>('describe');
+
+export const invocationSignals = {
+  /** Capacity was found for an eval that waited. */
+  granted: signal<[Alloc]>('granted'),
+  /** The pool takes nothing new: stop waiting. */
+  refused: signal<[{ readonly evalId: string; readonly code: 'PoolDisbanded' }]>('refused'),
+  /** Moves the due time of a pending job; ISO 8601 instant. */
+  reschedule: signal<[{ readonly at: string } & ChangeNote]>('reschedule'),
+} as const;
+
+export const poolSignals = {
+  /** Starts the pool's workflow, or tells the running one that it is not over. */
+  workerRegistered: signal<[]>('workerRegistered'),
+} as const;
+
+export const describeInvocation = query<InvocationDescription>('describe');
+
+// -- shape checks ----------------------------------------------------------------------------------
+
+/** Kinds of messages that a person or program sends to a schedule. */
+export type ScheduleMessage =
+  | { readonly kind: 'enable' | 'resume'; readonly request: ChangeNote }
+  | { readonly kind: 'disable' | 'pause'; readonly request: ChangeNote & { readonly untilMs?: number } }
+  | { readonly kind: 'changeSchedule'; readonly request: ChangeRequest }
+  | { readonly kind: 'trigger'; readonly request: TriggerRequest }
+  | { readonly kind: 'delete'; readonly request: DeleteRequest }
+  | { readonly kind: 'invocationEnded'; readonly request: InvocationEnded };
+
+export type ScheduleMessageKind = ScheduleMessage['kind'];
+
+/** The message, or one sentence that says what is wrong with it. */
+export type Checked = { readonly message: ScheduleMessage } | { readonly problem: string };
+
+/** What a payload becomes when it cannot be decoded: the workflow then records it and lives on. */
+export const UNDECODABLE = 'escapement/undecodable';
+
+export function isUndecodable(value: unknown): value is { readonly [UNDECODABLE]: string } {
+  return isRecord(value) && typeof value[UNDECODABLE] === 'string';
+}
+
+/** Checks the shape of a schedule message. Extra fields are wrong: a misspelt `untill` must not pass silently. */
+export function checkScheduleMessage(kind: ScheduleMessageKind, payload: unknown): Checked {
+  if (isUndecodable(payload))
+    return { problem: `${kind}: payload cannot be decoded (${payload[UNDECODABLE]})` };
+  const given = payload ?? {};
+  if (!isRecord(given)) return { problem: `${kind}: expected an object, got ${JSON.stringify(payload)}` };
+  const problem = fieldProblem(given, FIELDS[kind]);
+  if (problem !== undefined) return { problem: `${kind}: ${problem}` };
+  return { message: { kind, request: withUntil(kind, given) } as unknown as ScheduleMessage };
+}
+
+type Field = 'string' | 'boolean' | 'number' | 'instant' | 'object' | 'any';
+type Fields = Readonly<Record<string, { readonly type: Field; readonly required?: true }>>;
+
+const NOTE: Fields = { reason: { type: 'string' }, actor: { type: 'string' } };
+const FIELDS: Readonly<Record<ScheduleMessageKind, Fields>> = {
+  enable: NOTE,
+  resume: NOTE,
+  disable: { ...NOTE, until: { type: 'instant' } },
+  pause: { ...NOTE, until: { type: 'instant' } },
+  changeSchedule: { ...NOTE, schedule: { type: 'object', required: true }, revision: { type: 'number' } },
+  trigger: { ...NOTE, key: { type: 'string' }, input: { type: 'any' } },
+  delete: { ...NOTE, cancelRunning: { type: 'boolean' } },
+  invocationEnded: {
+    invocationId: { type: 'string', required: true },
+    status: { type: 'string', required: true },
+    endedAtMs: { type: 'number', required: true },
+  },
+};
+
+function fieldProblem(given: Readonly<Record<string, unknown>>, fields: Fields): string | undefined {
+  for (const name of Object.keys(given)) {
+    if (fields[name] === undefined) {
+      return `unknown field "${name}": known are ${Object.keys(fields).join(', ')}`;
+    }
+  }
+  for (const [name, field] of Object.entries(fields)) {
+    const value = given[name];
+    if (value === undefined || value === null) {
+      if (field.required === true) return `field "${name}" is missing`;
+    } else if (!fits(value, field.type)) {
+      return `field "${name}" must be ${WANTED[field.type]}, got ${JSON.stringify(value)}`;
+    }
+  }
+  return undefined;
+}
+
+const WANTED: Readonly<Record<Field, string>> = {
+  string: 'a string',
+  boolean: 'true or false',
+  number: 'a number',
+  instant: 'an ISO 8601 instant with its offset, such as "2026-01-31T09:00:00Z"',
+  object: 'an object',
+  any: 'anything',
+};
+
+function fits(value: unknown, type: Field): boolean {
+  switch (type) {
+    case 'any':
+      return true;
+    case 'object':
+      return isRecord(value);
+    case 'instant':
+      return parseInstant(value) !== undefined;
+    case 'number':
+      return typeof value === 'number' && Number.isFinite(value);
+    default:
+      return typeof value === type;
+  }
+}
+
+function withUntil(kind: ScheduleMessageKind, given: Readonly<Record<string, unknown>>): unknown {
+  if (kind !== 'disable' && kind !== 'pause') return given;
+  const { until, ...rest } = given;
+  const untilMs = parseInstant(until);
+  return untilMs === undefined ? rest : { ...rest, untilMs };
+}
+
+const INSTANT =
+  /^(\d{4})-(\d{2})-(\d{2})T(?:[01]\d|2[0-3]):[0-5]\d(?::[0-5]\d(?:\.\d{1,9})?)?(?:Z|[+-][01]\d:[0-5]\d)$/;
+
+/** ms since the epoch of an ISO 8601 instant with offset; undefined for anything else, dates that do not exist included. */
+export function parseInstant(value: unknown): number | undefined {
+  const parts = typeof value === 'string' ? INSTANT.exec(value) : null;
+  if (parts === null) return undefined;
+  const [text, year, month, day] = parts;
+  // `Date.parse` would roll February 30 over to March.
+  const midnight = new Date(Date.UTC(Number(year), Number(month) - 1, Number(day)));
+  if (midnight.getUTCDate() !== Number(day) || midnight.getUTCMonth() !== Number(month) - 1) return undefined;
+  const atMs = Date.parse(text);
+  return Number.isNaN(atMs) ? undefined : atMs;
+}
+
+export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

@@ -1,0 +1,162 @@
+/**
+ * A schedule's definition: as a person writes it (`ScheduleInput`, checked by the zod schemas of
+ * `contract/schemas.ts`) and as the system keeps it (`ScheduleDefinition`: every default filled in, lengths in ms).
+ * Types only, so that workflows may import it.
+ */
+
+/** A length of time: milliseconds, or text such as `"90s"`, `"1h30m"`, `"1.5h"`, `"250ms"`. */
+export type DurationInput = number | string;
+
+/** When a schedule is due, as the core reads it. `expressions` is a union; times that coincide count once. */
+export interface ScheduleSpec {
+  /** Cron, `@daily`, `@every 5m`, `every 15m`, `with 3s interval`, `continuously`, `triggered`, `cron(...)`, `rate(...)`, `at(...)`. */
+  readonly expressions: readonly string[];
+  /** IANA name; default UTC. A `TZ=` prefix in an expression wins for that expression. */
+  readonly timeZone: string;
+  /** What becomes of a wall time that a clock change leaves out. Default `next`. */
+  readonly dstGap?: 'next' | 'skip' | 'shift';
+  /** Which of two equal wall times runs. Default: `first` for fixed hours, `both` otherwise. */
+  readonly dstRepeat?: 'first' | 'last' | 'both';
+  /** For `every`: offset from the epoch-aligned grid, ms. */
+  readonly phaseMs?: number;
+  /** For `every`: the instant the grid counts from. */
+  readonly anchorMs?: number;
+  /** No nominal time before it. */
+  readonly startAtMs?: number;
+  /** No nominal time after it. */
+  readonly endAtMs?: number;
+  /** `@every` counts from here, cut to whole seconds. */
+  readonly createdAtMs: number;
+}
+
+export type Timing =
+  | { readonly kind: 'absolute' }
+  | { readonly kind: 'relative'; readonly intervalMs: number }
+  | { readonly kind: 'triggered' };
+
+export type Overlap = 'skip' | 'allowAll';
+export type CatchUp = 'latest';
+
+export interface RetryPolicy {
+  /** Retries after the first try. Default 5. */
+  readonly limit: number;
+  /** Default 1 s. */
+  readonly minBackoffMs: number;
+  /** Default 1 h. */
+  readonly maxBackoffMs: number;
+  /** Default 2. */
+  readonly coefficient: number;
+  /** Measured from the first run; with `limit` too, retried until BOTH are reached. */
+  readonly ageLimitMs?: number;
+}
+
+export interface Timeouts {
+  /** One attempt of the target. Default 1 h. */
+  readonly attemptMs: number;
+  /** Silence of the target's worker after which the attempt is lost. Default 10 s. */
+  readonly heartbeatMs: number;
+  /** Wait for the granted worker to pick it up. Default 10 s. */
+  readonly scheduleToStartMs: number;
+}
+
+export interface TargetRef {
+  readonly name: string;
+  readonly input?: unknown;
+}
+
+export interface DatasetNeed {
+  readonly id: string;
+  /** `required` (default): only a worker that holds it. `preferred`: waits at most `warmWaitMs` for one. */
+  readonly mode: 'required' | 'preferred';
+  readonly warmWaitMs: number;
+}
+
+/** What an invocation needs to run: shared by schedules and jobs. */
+export interface RunPolicy {
+  readonly target: TargetRef;
+  readonly pool: string;
+  readonly size: number;
+  readonly priority: number;
+  readonly dataset?: DatasetNeed;
+  readonly retry: RetryPolicy;
+  readonly timeouts: Timeouts;
+  /** Too late to start at all after this long past the due time: recorded as expired. */
+  readonly startDeadlineMs?: number;
+  readonly consistency: 'atLeastOnce' | 'atMostOnce';
+}
+
+export interface ScheduleDefinition {
+  readonly spec: ScheduleSpec;
+  readonly run: RunPolicy;
+  readonly overlap: Overlap;
+  readonly catchUp: CatchUp;
+  /** Free text for people; shown in the Web UI. */
+  readonly note?: string;
+}
+
+/** What a person may write for an invocation; everything but `target` has a default. */
+export interface RunInput {
+  readonly target: string | { readonly name: string; readonly input?: unknown };
+  /** Handed to the target; alternative to `target.input`. */
+  readonly input?: unknown;
+  readonly pool?: string | undefined;
+  readonly size?: number | undefined;
+  readonly priority?: number | undefined;
+  readonly dataset?:
+    | string
+    | {
+        readonly id: string;
+        readonly mode?: 'required' | 'preferred' | undefined;
+        readonly warmWait?: DurationInput | undefined;
+      }
+    | undefined;
+  readonly retry?:
+    | {
+        readonly limit?: number | undefined;
+        readonly minBackoff?: DurationInput | undefined;
+        readonly maxBackoff?: DurationInput | undefined;
+        readonly coefficient?: number | undefined;
+        readonly ageLimit?: DurationInput | undefined;
+      }
+    | undefined;
+  readonly timeouts?:
+    | {
+        readonly attempt?: DurationInput | undefined;
+        readonly heartbeat?: DurationInput | undefined;
+        readonly scheduleToStart?: DurationInput | undefined;
+      }
+    | undefined;
+  readonly startDeadline?: DurationInput | undefined;
+  readonly consistency?: 'atLeastOnce' | 'atMostOnce' | undefined;
+}
+
+/** What a person may write for the spec. */
+export type SpecInput =
+  | string
+  | readonly string[]
+  | {
+      readonly expressions?: string | readonly string[] | undefined;
+      readonly timeZone?: string | undefined;
+      readonly dst?:
+        | {
+            readonly gap?: 'next' | 'skip' | 'shift' | undefined;
+            readonly repeat?: 'first' | 'last' | 'both' | undefined;
+          }
+        | undefined;
+      readonly phase?: DurationInput | undefined;
+      /** ISO 8601 instant. */
+      readonly anchor?: string | undefined;
+      readonly startAt?: string | undefined;
+      readonly endAt?: string | undefined;
+    };
+
+/** A schedule as a person writes it, in code, in a file, or in a bare Temporal start. */
+export interface ScheduleInput extends RunInput {
+  readonly spec: SpecInput;
+  readonly timeZone?: string | undefined;
+  readonly overlap?: Overlap | undefined;
+  readonly catchUp?: CatchUp | undefined;
+  readonly note?: string | undefined;
+  /** False: created switched off. Only read at creation. Default true. */
+  readonly enabled?: boolean | undefined;
+}
