@@ -1,0 +1,217 @@
+/**
+ * Decides which waiting demands go to which workers. Called by the store inside the transaction of a
+ * batch, and by `explain`. Pure: the same demands and workers give the same answer in any input order.
+ * Promise: no worker is given more than it has free; the first demand that fits is never left waiting;
+ * a demand passed over for `reserveAfterMs` gets its turn as soon as its workers finish what they run.
+ * It may import the contract's types only.
+ *
+ * A demand fits a worker that is live and active, offers its target, holds its dataset (`required`, or
+ * `preferred` until `warmUntilMs`) and has `size` free. Demands are served by priority, then age, then id.
+ * A demand that could fit some worker, but none now, lets later ones pass; once it has waited
+ * `reserveAfterMs`, one worker (the nearest to fitting) keeps all its free capacity for it.
+ * A demand that no present worker could ever hold keeps nothing and blocks nobody.
+ */
+import type { WaitReason, WorkerState } from '../../contract/pools.ts';
+import {
+  bestFit,
+  createShelf,
+  keep,
+  largestFree,
+  nearestFit,
+  type Shelf,
+  type Slot,
+  take,
+  widestFit,
+} from './shelf.ts';
+
+/** A request for capacity. */
+export interface Demand {
+  readonly evalId: string;
+  readonly target: string;
+  /** Integer units, at least 1. */
+  readonly size: number;
+  /** `preferred` waits for a holder until `warmUntilMs`, then takes any worker. */
+  readonly dataset?: {
+    readonly id: string;
+    readonly mode: 'required' | 'preferred';
+    readonly warmUntilMs: number;
+  };
+  readonly priority: number;
+  readonly enqueuedAtMs: number;
+}
+
+/** A worker as placing sees it. */
+export interface Candidate {
+  readonly id: string;
+  readonly state: WorkerState;
+  readonly capacity: number;
+  /** Negative where the capacity was lowered below what is used. */
+  readonly free: number;
+  readonly targets: readonly string[];
+  /** Live replicas. */
+  readonly datasets: readonly string[];
+  /** Not live from this instant on. */
+  readonly expiresAtMs: number;
+}
+
+export interface PlaceOptions {
+  readonly nowMs: number;
+  readonly reserveAfterMs: number;
+  /** `pack` (default): least capacity left over. `spread`: most capacity left over. */
+  readonly strategy?: 'pack' | 'spread';
+}
+
+export interface Placement {
+  readonly evalId: string;
+  readonly workerId: string;
+  /** Only for a demand with a dataset: whether the worker holds it. */
+  readonly warm?: boolean;
+}
+
+export interface Waiting {
+  readonly evalId: string;
+  readonly reason: WaitReason;
+  /** 1 for the first that waits. */
+  readonly position: number;
+}
+
+export type Offer =
+  | { readonly kind: 'placed'; readonly workerId: string; readonly warm?: boolean }
+  | { readonly kind: 'waits'; readonly reason: WaitReason };
+
+/** Places demands one by one. They must be offered in the order of `compareDemands`. */
+export interface Placer {
+  offer(demand: Demand): Offer;
+  /** Greatest free capacity that is not kept for anybody: at 0 nothing more can be placed. */
+  largestFree(): number;
+}
+
+/** Order of service: priority (larger first), age, id. */
+export function compareDemands(a: Demand, b: Demand): number {
+  if (a.priority !== b.priority) return b.priority - a.priority;
+  if (a.enqueuedAtMs !== b.enqueuedAtMs) return a.enqueuedAtMs - b.enqueuedAtMs;
+  return a.evalId < b.evalId ? -1 : a.evalId > b.evalId ? 1 : 0;
+}
+
+/** Places all demands at once. */
+export function place(
+  demands: readonly Demand[],
+  workers: readonly Candidate[],
+  options: PlaceOptions,
+): { readonly placements: readonly Placement[]; readonly waiting: readonly Waiting[] } {
+  const placer = createPlacer(workers, options);
+  const placements: Placement[] = [];
+  const waiting: Waiting[] = [];
+  for (const demand of demands.toSorted(compareDemands)) {
+    const offer = placer.offer(demand);
+    const { evalId } = demand;
+    if (offer.kind === 'waits') waiting.push({ evalId, reason: offer.reason, position: waiting.length + 1 });
+    else if (offer.warm === undefined) placements.push({ evalId, workerId: offer.workerId });
+    else placements.push({ evalId, workerId: offer.workerId, warm: offer.warm });
+  }
+  return { placements, waiting };
+}
+
+/** The workers of a batch, ready to be offered demands in their order. */
+export function createPlacer(workers: readonly Candidate[], options: PlaceOptions): Placer {
+  const floor = createFloor(workers, options.nowMs);
+  const pick = options.strategy === 'spread' ? widestFit : bestFit;
+
+  function offer(demand: Demand): Offer {
+    const { dataset, size } = demand;
+    const any = floor.shelf(demand.target);
+    const warm = dataset === undefined ? any : floor.shelf(demand.target, dataset.id);
+    const onWarm = pick(warm, size);
+    if (onWarm !== undefined) return placeOn(onWarm, demand, dataset === undefined ? undefined : true);
+    if (dataset?.mode === 'preferred' && options.nowMs >= dataset.warmUntilMs) {
+      const cold = pick(any, size);
+      return cold === undefined ? wait(demand, any) : placeOn(cold, demand, false);
+    }
+    return wait(demand, warm);
+  }
+
+  function wait(demand: Demand, shelf: Shelf): Offer {
+    const reason = floor.whyNot(demand, shelf, options.nowMs);
+    const could = shelf.largestCapacity >= demand.size;
+    if (could && options.nowMs - demand.enqueuedAtMs >= options.reserveAfterMs) {
+      const nearest = nearestFit(shelf, demand.size);
+      if (nearest !== undefined) keep(nearest, demand.evalId);
+    }
+    return { kind: 'waits', reason };
+  }
+
+  return { offer, largestFree: () => largestFree(floor.all) };
+}
+
+function placeOn(slot: Slot, demand: Demand, warm: boolean | undefined): Offer {
+  take(slot, demand.size);
+  const workerId = slot.worker.id;
+  return warm === undefined ? { kind: 'placed', workerId } : { kind: 'placed', workerId, warm };
+}
+
+/** All live workers, with a shelf for each target, and target with dataset, that was asked for. */
+function createFloor(workers: readonly Candidate[], nowMs: number) {
+  const live = workers.filter((worker) => worker.expiresAtMs > nowMs);
+  const slots: Slot[] = live
+    .filter((worker) => worker.state === 'active')
+    .map((worker) => ({ worker, free: worker.free, keptFor: undefined, shelves: [] }));
+  const all = createShelf(slots);
+  const byTarget = new Map<string, { members: Slot[]; shelf: Shelf; byDataset: Map<string, Shelf> }>();
+
+  function entry(target: string) {
+    let found = byTarget.get(target);
+    if (found === undefined) {
+      const members = slots.filter((slot) => slot.worker.targets.includes(target));
+      found = { members, shelf: createShelf(members), byDataset: new Map() };
+      byTarget.set(target, found);
+    }
+    return found;
+  }
+
+  function shelf(target: string, dataset?: string): Shelf {
+    const found = entry(target);
+    if (dataset === undefined) return found.shelf;
+    let holders = found.byDataset.get(dataset);
+    if (holders === undefined) {
+      holders = createShelf(found.members.filter((slot) => slot.worker.datasets.includes(dataset)));
+      found.byDataset.set(dataset, holders);
+    }
+    return holders;
+  }
+
+  // Thousands may wait for the same thing: each question is answered once.
+  const nobody = new Map<string, WaitReason>();
+  function whyNobody(demand: Demand, dataset: string | undefined): WaitReason {
+    const key = JSON.stringify([demand.target, dataset]);
+    const known = nobody.get(key) ?? findWhyNobody(demand, dataset);
+    nobody.set(key, known);
+    return known;
+  }
+
+  function findWhyNobody(demand: Demand, dataset: string | undefined): WaitReason {
+    if (live.length === 0) return { kind: 'no-workers' };
+    const offering = live.filter((worker) => worker.targets.includes(demand.target));
+    if (offering.length === 0) return { kind: 'no-worker-with-target', target: demand.target };
+    if (dataset === undefined || offering.some((worker) => worker.datasets.includes(dataset))) {
+      return { kind: 'draining' };
+    }
+    return { kind: 'no-worker-with-dataset', dataset };
+  }
+
+  function whyNot(demand: Demand, on: Shelf, now: number): WaitReason {
+    const { dataset, size } = demand;
+    if (dataset?.mode === 'preferred' && now < dataset.warmUntilMs) {
+      return { kind: 'warming', dataset: dataset.id };
+    }
+    if (on.slots.length === 0 && on.kept === undefined) {
+      return whyNobody(demand, dataset?.mode === 'required' ? dataset.id : undefined);
+    }
+    if (on.largestCapacity < size) return { kind: 'larger-than-any-worker', largest: on.largestCapacity };
+    if (on.kept?.keptFor !== undefined && on.kept.free >= size) {
+      return { kind: 'reserved', forEval: on.kept.keptFor };
+    }
+    return { kind: 'no-free-capacity', largestFree: largestFree(on) };
+  }
+
+  return { all, shelf, whyNot };
+}

@@ -1,0 +1,119 @@
+/**
+ * A shelf: the workers that can serve one kind of demand, kept sorted by free capacity and then id,
+ * so that the best fit is one binary search away. Used by the placer only.
+ * Promise: a slot stands on each of its shelves exactly once, or on none while it is kept for a demand.
+ * It may not import anything but types.
+ */
+import type { Candidate } from './place.ts';
+
+/** One worker while a batch is placed. `free` goes down as demands are placed on it. */
+export interface Slot {
+  readonly worker: Candidate;
+  free: number;
+  /** The demand that this worker's free capacity is kept for. */
+  keptFor: string | undefined;
+  readonly shelves: Shelf[];
+}
+
+export interface Shelf {
+  /** Ascending by free, then id. */
+  readonly slots: Slot[];
+  /** Of all its workers, kept ones included: above it a demand can never fit. */
+  readonly largestCapacity: number;
+  /** The kept slot with most free capacity: names who is waited for. */
+  kept: Slot | undefined;
+}
+
+function before(a: Slot, b: Slot): boolean {
+  return a.free < b.free || (a.free === b.free && a.worker.id < b.worker.id);
+}
+
+export function createShelf(members: readonly Slot[]): Shelf {
+  const slots = members.filter((slot) => slot.keptFor === undefined);
+  slots.sort((a, b) => (before(a, b) ? -1 : 1));
+  let largestCapacity = 0;
+  let kept: Slot | undefined;
+  for (const slot of members) {
+    largestCapacity = Math.max(largestCapacity, slot.worker.capacity);
+    if (slot.keptFor !== undefined && (kept === undefined || slot.free > kept.free)) kept = slot;
+  }
+  const shelf: Shelf = { slots, largestCapacity, kept };
+  for (const slot of members) slot.shelves.push(shelf);
+  return shelf;
+}
+
+/** Index of the first slot with at least `size` free. */
+function firstFitting(slots: readonly Slot[], size: number): number {
+  let low = 0;
+  let high = slots.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    const slot = slots[middle];
+    if (slot !== undefined && slot.free < size) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+/** The slot that `size` leaves least free capacity on, by id where several are equal. */
+export function bestFit(shelf: Shelf, size: number): Slot | undefined {
+  return shelf.slots[firstFitting(shelf.slots, size)];
+}
+
+/** The slot with most free capacity, by id where several are equal; undefined where `size` does not fit. */
+export function widestFit(shelf: Shelf, size: number): Slot | undefined {
+  const last = shelf.slots.at(-1);
+  if (last === undefined || last.free < size) return undefined;
+  return shelf.slots[firstFitting(shelf.slots, last.free)];
+}
+
+/** Greatest free capacity that is not kept for anybody; 0 where there is none. */
+export function largestFree(shelf: Shelf): number {
+  return Math.max(0, shelf.slots.at(-1)?.free ?? 0);
+}
+
+/**
+ * The slot to keep for a demand of `size` that has waited too long: the one nearest to fitting.
+ * Most free capacity first, then the greatest id: under this order the choice can only move to a
+ * worker that is at least as near, so the kept capacity never shrinks and the demand gets its turn.
+ */
+export function nearestFit(shelf: Shelf, size: number): Slot | undefined {
+  return shelf.slots.findLast((slot) => slot.worker.capacity >= size);
+}
+
+function indexOf(slots: readonly Slot[], slot: Slot): number {
+  let low = 0;
+  let high = slots.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    const other = slots[middle];
+    if (other !== undefined && before(other, slot)) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+/** Takes `size` from the slot and moves it to its new place on every shelf. */
+export function take(slot: Slot, size: number): void {
+  const from = slot.shelves.map((shelf) => indexOf(shelf.slots, slot));
+  slot.free -= size;
+  slot.shelves.forEach((shelf, n) => {
+    const { slots } = shelf;
+    // Free capacity only shrinks, so the slot only moves towards the front.
+    let at = from[n] ?? 0;
+    for (let ahead = slots[at - 1]; ahead !== undefined && before(slot, ahead); ahead = slots[at - 1]) {
+      slots[at] = ahead;
+      at -= 1;
+    }
+    slots[at] = slot;
+  });
+}
+
+/** Takes the slot off every shelf: what it has free is kept for `evalId`. */
+export function keep(slot: Slot, evalId: string): void {
+  for (const shelf of slot.shelves) {
+    shelf.slots.splice(indexOf(shelf.slots, slot), 1);
+    if (shelf.kept === undefined || slot.free > shelf.kept.free) shelf.kept = slot;
+  }
+  slot.keptFor = evalId;
+}

@@ -1,0 +1,87 @@
+/**
+ * Every default and bound of the system, each with its reason. Read by all parts; imports nothing.
+ */
+
+const SECOND = 1_000;
+const MINUTE = 60 * SECOND;
+const HOUR = 60 * MINUTE;
+const DAY = 24 * HOUR;
+
+// -- runs ------------------------------------------------------------------------------------------
+export const RETRY_LIMIT_DEFAULT = 5;
+export const MIN_BACKOFF_MS_DEFAULT = SECOND;
+export const MAX_BACKOFF_MS_DEFAULT = HOUR;
+export const BACKOFF_COEFFICIENT_DEFAULT = 2;
+export const ATTEMPT_TIMEOUT_MS_DEFAULT = HOUR;
+export const HEARTBEAT_TIMEOUT_MS_DEFAULT = 10 * SECOND;
+export const SCHEDULE_TO_START_MS_DEFAULT = 10 * SECOND;
+export const WARM_WAIT_MS_DEFAULT = 30 * SECOND;
+
+// -- pools -----------------------------------------------------------------------------------------
+export const POOL_DEFAULT = 'default';
+export const WORKER_TTL_MS_DEFAULT = 15 * SECOND;
+export const REPLICA_TTL_MS_DEFAULT = MINUTE;
+export const ALLOC_TTL_MS_DEFAULT = 30 * SECOND;
+/** Evaluations lost to dead workers before a dead letter (MAX_RETRY of the ancestor). */
+export const LOST_MAX_DEFAULT = 5;
+export const RESERVE_AFTER_MS_DEFAULT = 30 * SECOND;
+/**
+ * Evaluations of one try, whatever they were spent on: a bound that no pool's `retryMax` and no evaluation that the
+ * store calls ended can get past. At about 13 events for one that loses its worker, a quarter of what a history holds.
+ */
+export const EVALUATIONS_MAX = 1_000;
+/** How often a gateway gives a sign of life: one row for all of them, so two writes a second for each gateway. */
+export const GATEWAY_SIGN_MS = 500;
+/**
+ * No sign for longer than this (two were missed) and no gateway lives: workers cannot renew. Shorter outages go
+ * unseen, which a TTL of 2 s or more survives, as workers renew every third of it.
+ */
+export const GATEWAY_SILENT_MS = 2 * GATEWAY_SIGN_MS;
+/** Below a second, network jitter alone would expire healthy workers. */
+export const TTL_MS_MIN = SECOND;
+export const CAPACITY_MAX = 1_000_000;
+export const DATASETS_PER_WORKER_MAX = 1_000;
+export const TARGETS_PER_WORKER_MAX = 1_000;
+export const PAGE_LIMIT_MAX = 100;
+
+// -- schedules -------------------------------------------------------------------------------------
+/**
+ * A wake-up is armed this much before its nominal time, and `advance` waits for the rest, so that nothing starts early
+ * and the way from the server's timer to the start (15 ms on a quiet machine, 150 ms on a busy one) costs no lateness.
+ * It holds a workflow-task slot as long, and messages that come in between are taken after the fire.
+ */
+export const WAKE_EARLY_MS = 200;
+/**
+ * Nominal times closer than this are armed ahead of time. The server reads its timer queue up to 1 s ahead, and a timer
+ * that comes below that mark is moved up to it: at 1 s intervals each wake-up is therefore 1 to 3 ms later than the
+ * last, for ever. The early wake-up is the room it drifts in; past `DRIFT_MS_MAX` one nominal time goes without a
+ * timer: the task waits through to it, and the timers after it are on time again.
+ */
+export const SHORT_GAP_MS = 1_200;
+export const DRIFT_MS_MAX = 150;
+/** Longest wait inside a workflow task, at most one in each: messages wait as long. Bridges any short gap. */
+export const NAP_MS_MAX = 1_200;
+/** Short gaps are armed ahead as far as this; the server gives a timer its place when the one before it fires. */
+export const ARM_AHEAD_MS = 3 * SECOND;
+export const ARM_AHEAD_MAX = 3;
+/** Nominal times kept ahead of the tick: a wake-up up to this many fires late needs no extra `plan`. */
+export const PLAN_AHEAD = 5;
+/** A tick this early is accepted as if it were on time (LUCI's machine). */
+export const TICK_EARLY_ACCEPTED_MS = 50;
+/** A tick earlier than this is armed again; between the two the host made an error. */
+export const TICK_EARLY_RETRY_MS = SECOND;
+/** A zone's rules can change while a yearly timer sleeps: plans older than this are made again. */
+export const PLAN_AGE_MS_MAX = 7 * DAY;
+/** Messages taken in one run of the workflow before it continues as new; Temporal refuses at 10,000. */
+export const SIGNALS_PER_RUN_MAX = 1_000;
+/** Starts in one `advance`: at about 5 ms each, a local activity stays well under a second. */
+export const STARTS_PER_ADVANCE_MAX = 50;
+/** Ledger rows kept in the workflow's state while the database is away; past it they collapse into spans. */
+export const UNSENT_ROWS_MAX = 200;
+/** What `advance` may spend on the ledger: a fire never waits for the database. */
+export const LEDGER_BUDGET_MS = 300;
+export const PROBLEMS_KEPT_MAX = 10;
+export const SKIPS_UNTIL_STUCK = 3;
+/** First safety look-up of a run that a relative schedule waits for; doubles up to the second. */
+export const LOOK_UP_MS_MIN = 10 * SECOND;
+export const LOOK_UP_MS_MAX = 10 * MINUTE;

@@ -1,0 +1,214 @@
+/** What placing promises for any demands and workers, and over time in a small simulated pool. */
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import {
+  type Candidate,
+  compareDemands,
+  createPlacer,
+  type Demand,
+  place,
+} from '../../../src/core/allocator/place.ts';
+
+const NOW_MS = 100_000;
+const TARGETS = ['a', 'b', 'c'];
+const DATASETS = ['x', 'y'];
+
+const anyWorker = (id: string): fc.Arbitrary<Candidate> =>
+  fc.record({
+    id: fc.constant(id),
+    state: fc.constantFrom('active', 'active', 'active', 'draining', 'cordoned'),
+    capacity: fc.integer({ min: 0, max: 8 }),
+    free: fc.integer({ min: -2, max: 8 }),
+    targets: fc.subarray(TARGETS),
+    datasets: fc.subarray(DATASETS),
+    expiresAtMs: fc.constantFrom(NOW_MS, NOW_MS + 1, NOW_MS + 1, NOW_MS + 1),
+  });
+
+const anyDataset = fc.record({
+  id: fc.constantFrom(...DATASETS, 'nowhere'),
+  mode: fc.constantFrom('required' as const, 'preferred' as const),
+  warmUntilMs: fc.constantFrom(NOW_MS - 1, NOW_MS, NOW_MS + 1),
+});
+
+const anyDemand = (evalId: string): fc.Arbitrary<Demand> =>
+  fc
+    .record({
+      target: fc.constantFrom(...TARGETS, 'nobody'),
+      size: fc.integer({ min: 1, max: 9 }),
+      dataset: fc.option(anyDataset),
+      priority: fc.integer({ min: 0, max: 2 }),
+      enqueuedAtMs: fc.integer({ min: NOW_MS - 20, max: NOW_MS }),
+    })
+    .map(({ dataset, ...rest }) => ({ evalId, ...rest, ...(dataset === null ? {} : { dataset }) }));
+
+const many = <T>(one: (id: string) => fc.Arbitrary<T>, most: number) =>
+  fc.nat(most).chain((n) => fc.tuple(...Array.from({ length: n }, (_, i) => one(`${i}`))));
+
+const workers = many(anyWorker, 8).map((all) =>
+  all.map((w) => ({ ...w, free: Math.min(w.free, w.capacity) })),
+);
+const demands = many(anyDemand, 25);
+const options = fc.record({
+  nowMs: fc.constant(NOW_MS),
+  reserveAfterMs: fc.constantFrom(0, 10, 1_000),
+  strategy: fc.constantFrom('pack' as const, 'spread' as const),
+});
+
+/** The rule written out the slow way: may this worker ever take this demand, leaving capacity aside? */
+function mayTake(worker: Candidate, { target, dataset }: Demand): boolean {
+  if (worker.state !== 'active' || worker.expiresAtMs <= NOW_MS || !worker.targets.includes(target))
+    return false;
+  if (dataset === undefined || worker.datasets.includes(dataset.id)) return true;
+  return dataset.mode === 'preferred' && NOW_MS >= dataset.warmUntilMs;
+}
+
+describe('for any demands and workers', () => {
+  test('every demand is answered once, no worker gets more than it has free, and only what it may take', () => {
+    fc.assert(
+      fc.property(demands, workers, options, (asked, pool, how) => {
+        const { placements, waiting } = place(asked, pool, how);
+        const answered = [...placements, ...waiting].map((answer) => answer.evalId).sort();
+        expect(answered).toEqual(asked.map((demand) => demand.evalId).sort());
+        for (const worker of pool) {
+          const taken = placements
+            .filter((placement) => placement.workerId === worker.id)
+            .map((placement) => asked.find((demand) => demand.evalId === placement.evalId));
+          const size = taken.reduce((sum, demand) => sum + (demand?.size ?? 0), 0);
+          if (size > 0) expect(size).toBeLessThanOrEqual(worker.free);
+          expect(taken.every((demand) => demand !== undefined && mayTake(worker, demand))).toBe(true);
+        }
+      }),
+    );
+  });
+
+  test('the answer does not depend on the order they are given in', () => {
+    const shuffled = fc.tuple(demands, workers, options).chain(([asked, pool, how]) =>
+      fc.record({
+        before: fc.constant({ asked, pool, how }),
+        asked: fc.shuffledSubarray(asked, { minLength: asked.length }),
+        pool: fc.shuffledSubarray(pool, { minLength: pool.length }),
+      }),
+    );
+    fc.assert(
+      fc.property(shuffled, ({ before, asked, pool }) => {
+        expect(place(asked, pool, before.how)).toEqual(place(before.asked, before.pool, before.how));
+      }),
+    );
+  });
+
+  test('nothing that fits what is left waits, unless that is kept for one who waited long', () => {
+    fc.assert(
+      fc.property(demands, workers, options, (asked, pool, how) => {
+        const { placements, waiting } = place(asked, pool, how);
+        const left = new Map(pool.map((worker) => [worker.id, worker.free]));
+        for (const { evalId, workerId } of placements) {
+          const size = asked.find((demand) => demand.evalId === evalId)?.size ?? 0;
+          left.set(workerId, (left.get(workerId) ?? 0) - size);
+        }
+        const overdue = asked.filter((demand) => NOW_MS - demand.enqueuedAtMs >= how.reserveAfterMs);
+        const waits = new Set(waiting.map((one) => one.evalId));
+        const keepers = overdue.filter((demand) => waits.has(demand.evalId)).length;
+        for (const demand of asked.filter((one) => waits.has(one.evalId))) {
+          const fitting = pool.filter(
+            (worker) => mayTake(worker, demand) && (left.get(worker.id) ?? 0) >= demand.size,
+          );
+          // Each overdue demand keeps one worker at most.
+          expect(fitting.length).toBeLessThanOrEqual(keepers);
+        }
+      }),
+    );
+  });
+
+  test('best fit: no worker that may take it would have been left with less', () => {
+    fc.assert(
+      fc.property(demands, workers, (asked, pool) => {
+        const placer = createPlacer(pool, { nowMs: NOW_MS, reserveAfterMs: 1_000 });
+        const free = new Map(pool.map((worker) => [worker.id, worker.free]));
+        for (const demand of asked.toSorted(compareDemands)) {
+          const offer = placer.offer(demand);
+          if (offer.kind === 'waits') continue;
+          const rivals = pool.filter((worker) => {
+            const warm = demand.dataset === undefined || worker.datasets.includes(demand.dataset.id);
+            return (
+              mayTake(worker, demand) &&
+              (offer.warm !== true || warm) &&
+              (free.get(worker.id) ?? 0) >= demand.size
+            );
+          });
+          const best = rivals.toSorted(
+            (a, b) => (free.get(a.id) ?? 0) - (free.get(b.id) ?? 0) || (a.id < b.id ? -1 : 1),
+          )[0];
+          expect(offer.workerId).toBe(best?.id);
+          free.set(offer.workerId, (free.get(offer.workerId) ?? 0) - demand.size);
+        }
+      }),
+    );
+  });
+});
+
+test('nobody starves: past reserveAfter, a demand is served once what ran before has ended', () => {
+  const scenario = fc.record({
+    capacities: fc.array(fc.integer({ min: 1, max: 6 }), { minLength: 1, maxLength: 4 }),
+    small: fc.array(
+      fc.record({ size: fc.integer({ min: 1, max: 3 }), runs: fc.integer({ min: 1, max: 5 }) }),
+      {
+        minLength: 200,
+        maxLength: 200,
+      },
+    ),
+  });
+  fc.assert(
+    fc.property(scenario, ({ capacities, small }) => {
+      const size = Math.max(...capacities);
+      const servedAt = simulate(capacities, small, size);
+      // Reserved from turn 5; runs last 5 turns at most; the choice may move once for each unit and worker.
+      expect(servedAt).toBeLessThanOrEqual(5 + 6 * (1 + size * capacities.length));
+    }),
+    { numRuns: 200 },
+  );
+});
+
+/**
+ * Two small demands arrive each turn, for ever. At turn 1 comes one that needs the largest worker whole: it is
+ * first in the queue, and passed only because it does not fit. Answers the turn in which it is placed.
+ */
+function simulate(
+  capacities: readonly number[],
+  small: readonly { readonly size: number; readonly runs: number }[],
+  size: number,
+): number {
+  const pool = capacities.map((capacity, n) => ({ id: `w${n}`, capacity, free: capacity }));
+  const running: { workerId: string; size: number; endsAt: number }[] = [];
+  let queue: Demand[] = [];
+  for (let turn = 0; turn < 400; turn += 1) {
+    for (const run of running.filter((one) => one.endsAt === turn)) {
+      const worker = pool.find((one) => one.id === run.workerId);
+      if (worker !== undefined) worker.free += run.size;
+    }
+    const runsOf = (evalId: string) => small[Number(evalId) % small.length]?.runs ?? 1;
+    for (const n of [2 * turn, 2 * turn + 1]) {
+      const one = small[n % small.length];
+      queue.push({ evalId: `${n}`, target: 'a', size: one?.size ?? 1, priority: 1, enqueuedAtMs: turn });
+    }
+    if (turn === 1) queue.push({ evalId: 'big', target: 'a', size, priority: 2, enqueuedAtMs: turn });
+    const candidates = pool.map((worker) => ({
+      ...worker,
+      state: 'active' as const,
+      targets: ['a'],
+      datasets: [],
+      expiresAtMs: turn + 1,
+    }));
+    const { placements } = place(queue, candidates, { nowMs: turn, reserveAfterMs: 5 });
+    for (const { evalId, workerId } of placements) {
+      if (evalId === 'big') return turn;
+      const demand = queue.find((one) => one.evalId === evalId);
+      const worker = pool.find((one) => one.id === workerId);
+      if (demand === undefined || worker === undefined) throw new Error(`${evalId} was placed on nothing`);
+      worker.free -= demand.size;
+      running.push({ workerId, size: demand.size, endsAt: turn + runsOf(evalId) });
+    }
+    const done = new Set(placements.map((placement) => placement.evalId));
+    queue = queue.filter((demand) => !done.has(demand.evalId)).slice(0, 300);
+  }
+  return Number.POSITIVE_INFINITY;
+}

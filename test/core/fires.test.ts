@@ -1,0 +1,152 @@
+/** From due times to decisions to rows: catch-up, the rows themselves, and the bound on those that wait for the database. */
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import type { LedgerRow } from '../../src/contract/ledger.ts';
+import {
+  boundRows,
+  catchUpLatest,
+  spanRow,
+  startRow,
+  summarize,
+  withoutFirst,
+} from '../../src/core/fires.ts';
+
+const owner = { scheduleId: 's', creation: 'c' };
+const MINUTE = 60_000;
+
+/** The n-th minute's row. */
+function row(n: number, more: Partial<LedgerRow> = {}): LedgerRow {
+  const atMs = n * MINUTE;
+  return {
+    ...owner,
+    key: new Date(atMs).toISOString(),
+    kind: 'fire',
+    outcome: 'started',
+    fromMs: atMs,
+    toMs: atMs,
+    count: 1,
+    decidedAtMs: atMs,
+    ...more,
+  };
+}
+
+const counted = (rows: readonly LedgerRow[]) => rows.reduce((sum, { count }) => sum + count, 0);
+
+describe('catch-up latest', () => {
+  test('nothing due is no summary; one starts alone', () => {
+    expect(summarize([])).toBeUndefined();
+    const one = summarize([MINUTE]);
+    expect(one).toEqual({ count: 1, firstMs: MINUTE, lastMs: MINUTE });
+    expect(one && catchUpLatest(one)).toEqual({ startMs: MINUTE });
+  });
+
+  test('of many the newest starts, and the others are one stretch with their count', () => {
+    const due = summarize([1, 2, 3, 4].map((n) => n * MINUTE));
+    expect(due && catchUpLatest(due)).toEqual({
+      startMs: 4 * MINUTE,
+      superseded: { fromMs: MINUTE, toMs: 3 * MINUTE, count: 3 },
+    });
+  });
+
+  test('leaving the first out is the summary of the rest', () => {
+    const times = fc.uniqueArray(fc.integer({ min: 0, max: 1e12 }), { minLength: 2, maxLength: 20 });
+    fc.assert(
+      fc.property(times, (unsorted) => {
+        const dueMs = unsorted.toSorted((a, b) => a - b);
+        const all = summarize(dueMs);
+        const rest = summarize(dueMs.slice(1));
+        expect(all && catchUpLatest(withoutFirst(all))).toEqual(rest && catchUpLatest(rest));
+      }),
+    );
+  });
+});
+
+describe('rows', () => {
+  const start = { kind: 'fire', key: '1970-01-01T00:01:00Z', invocationId: 'i', dueAtMs: MINUTE } as const;
+
+  test('a start that happened names its invocation', () => {
+    expect(startRow(owner, start, { outcome: 'started', atMs: MINUTE + 5 })).toEqual({
+      ...owner,
+      key: '1970-01-01T00:01:00Z',
+      kind: 'fire',
+      outcome: 'started',
+      fromMs: MINUTE,
+      toMs: MINUTE,
+      count: 1,
+      decidedAtMs: MINUTE + 5,
+      invocationId: 'i',
+    });
+  });
+
+  test('one that did not says by what and why', () => {
+    const result = { outcome: 'skipped-overlap', atMs: MINUTE, blockedBy: 'b', reason: 'it goes' } as const;
+    const made = startRow(owner, start, result);
+    expect(made).toMatchObject({ outcome: 'skipped-overlap', blockedBy: 'b', reason: 'it goes' });
+    expect(made.invocationId).toBeUndefined();
+  });
+
+  test('a stretch is known by its outcome and its beginning', () => {
+    const span = { fromMs: MINUTE, toMs: 3 * MINUTE, count: 3 };
+    expect(spanRow(owner, 'paused', span, { atMs: 4 * MINUTE, reason: 'release' })).toEqual({
+      ...owner,
+      key: 'paused/1970-01-01T00:01:00Z',
+      kind: 'span',
+      outcome: 'paused',
+      ...span,
+      decidedAtMs: 4 * MINUTE,
+      reason: 'release',
+    });
+  });
+});
+
+describe('the bound on rows that wait for the database', () => {
+  test('within it nothing changes', () => {
+    const rows = [1, 2, 3].map((n) => row(n));
+    expect(boundRows(rows, 0, 3)).toBe(rows);
+  });
+
+  test('past it the oldest become one stretch for each outcome, and the newest stay', () => {
+    const rows = [1, 2, 3, 4, 5].map((n) => row(n, n % 2 === 0 ? { outcome: 'skipped-overlap' } : {}));
+    const bound = boundRows(rows, 0, 4);
+    expect(bound.map(({ kind, outcome, count }) => [kind, outcome, count])).toEqual([
+      ['span', 'started', 2],
+      ['fire', 'skipped-overlap', 1],
+      ['fire', 'skipped-overlap', 1],
+      ['fire', 'started', 1],
+    ]);
+    expect(bound[0]).toMatchObject({ fromMs: MINUTE, toMs: 3 * MINUTE });
+  });
+
+  test('however long the database is away, and though some rows are in doubt, they stay within it', () => {
+    let rows: readonly LedgerRow[] = Array.from({ length: 150 }, (_, n) => row(n));
+    for (let n = 150; n < 2_000; n += 1) {
+      rows = boundRows([...rows, row(n)], 150, 200);
+      expect(rows.length).toBeLessThanOrEqual(200);
+      expect(counted(rows)).toBe(n + 1);
+    }
+  });
+
+  test('counts are never lost, and pinned rows and triggers by hand stay as they are', () => {
+    const anyRow = fc.record({
+      kind: fc.constantFrom('fire' as const, 'manual' as const),
+      outcome: fc.constantFrom('started' as const, 'skipped-overlap' as const, 'superseded' as const),
+      count: fc.integer({ min: 1, max: 1_000 }),
+    });
+    fc.assert(
+      fc.property(
+        fc.array(anyRow, { maxLength: 60 }),
+        fc.nat({ max: 30 }),
+        fc.integer({ min: 2, max: 40 }),
+        (made, pinned, max) => {
+          const rows = made.map((more, n) => row(n, more));
+          const bound = boundRows(rows, Math.min(pinned, rows.length), max);
+          expect(counted(bound)).toBe(counted(rows));
+          expect(bound.slice(0, Math.min(pinned, rows.length))).toEqual(rows.slice(0, pinned));
+          const manual = (of: readonly LedgerRow[]) => of.filter(({ kind }) => kind === 'manual');
+          expect(manual(bound)).toEqual(manual(rows));
+          expect(new Set(bound.map(({ key }) => key)).size).toBe(bound.length);
+        },
+      ),
+    );
+  });
+});
