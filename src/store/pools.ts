@@ -1,0 +1,154 @@
+/**
+ * Pools as things to create, read and disband. Called by `create-store.ts`.
+ * Promise: creating is conditional on absence; a disbanded pool takes nothing, and what waited for it
+ * stays listed until its invocations withdraw, so that telling them can be repeated.
+ */
+import { sql } from 'kysely';
+import { AlreadyExistsError, NotExistsError } from '../contract/errors.ts';
+import type { Alloc, Pool, PoolSettings, PoolWorker, WaitingEval } from '../contract/pools.ts';
+import { limitOf, pageOf, readCursor } from './cursor.ts';
+import type { Database } from './database.ts';
+import { inPool, POOL_SETTINGS_DEFAULT } from './pool-transaction.ts';
+import { allocOf, poolOf, waitingOf, workerOf } from './rows.ts';
+import type { Page, PageRequest } from './store.ts';
+
+export async function createPool(
+  database: Database,
+  id: string,
+  settings: Partial<PoolSettings> = {},
+): Promise<Pool> {
+  const all = { ...POOL_SETTINGS_DEFAULT, ...settings };
+  return inPool(database, id, async ({ trx, pool, nowMs, silenceMs }) => {
+    if (pool.state !== 'absent') {
+      const note =
+        pool.state === 'disbanded' ? ' and is disbanded: use another id' : ': use it, or another id';
+      throw new AlreadyExistsError('PoolExists', `pool "${id}" exists already${note}`, { poolId: id });
+    }
+    const row = await trx
+      .updateTable('pools')
+      .set({
+        state: 'active',
+        worker_ttl_ms: all.workerTtlMs,
+        replica_ttl_ms: all.replicaTtlMs,
+        alloc_ttl_ms: all.allocTtlMs,
+        retry_max: all.retryMax,
+        reserve_after_ms: all.reserveAfterMs,
+        created_at_ms: nowMs,
+        swept_at_ms: null,
+        silence_known_ms: silenceMs,
+      })
+      .where('id', '=', id)
+      .returningAll()
+      .executeTakeFirstOrThrow();
+    return poolOf(row);
+  });
+}
+
+export function poolNotExists(id: string): NotExistsError {
+  return new NotExistsError('PoolNotExists', `pool "${id}" does not exist: create it first`, { poolId: id });
+}
+
+export async function getPool({ db }: Database, id: string): Promise<Pool> {
+  const row = await db.selectFrom('pools').selectAll().where('id', '=', id).executeTakeFirst();
+  if (row === undefined || row.state === 'absent') throw poolNotExists(id);
+  return poolOf(row);
+}
+
+export async function listPools({ db }: Database, page?: PageRequest): Promise<Page<Pool>> {
+  const limit = limitOf(page);
+  const after = readCursor(page, ['string']);
+  let query = db.selectFrom('pools').selectAll().where('state', '!=', 'absent');
+  if (after !== undefined) query = query.where('id', '>', after[0]);
+  const rows = await query
+    .orderBy('id')
+    .limit(limit + 1)
+    .execute();
+  return pageOf(rows, limit, poolOf, (row) => [row.id]);
+}
+
+export async function disbandPool(
+  database: Database,
+  id: string,
+): Promise<{ readonly refused: readonly WaitingEval[] }> {
+  return inPool(database, id, async ({ trx, pool }) => {
+    if (pool.state === 'absent') return { refused: [] };
+    await trx.updateTable('pools').set({ state: 'disbanded' }).where('id', '=', id).execute();
+    const rows = await trx.selectFrom('evals').selectAll().where('pool_id', '=', id).orderBy('id').execute();
+    return { refused: rows.map(waitingOf) };
+  });
+}
+
+export async function listWorkers(
+  database: Database,
+  poolId: string,
+  page?: PageRequest,
+): Promise<Page<PoolWorker>> {
+  const { db, t } = database;
+  const limit = limitOf(page);
+  const after = readCursor(page, ['string']);
+  let query = db.selectFrom('workers').selectAll().where('pool_id', '=', poolId);
+  query = query.where(sql<boolean>`expires_at_ms > ${t.now}`);
+  if (after !== undefined) query = query.where('id', '>', after[0]);
+  const rows = await query
+    .orderBy('id')
+    .limit(limit + 1)
+    .execute();
+  const datasets = await datasetsOf(
+    database,
+    poolId,
+    rows.map((row) => row.id),
+  );
+  return pageOf(
+    rows,
+    limit,
+    (row) => workerOf(row, datasets.get(row.id) ?? []),
+    (row) => [row.id],
+  );
+}
+
+async function datasetsOf({ db, t }: Database, poolId: string, workerIds: readonly string[]) {
+  if (workerIds.length === 0) return new Map<string, string[]>();
+  const rows = await db
+    .selectFrom('replicas')
+    .select(['worker_id', sql<string[]>`jsonb_agg(dataset_id ORDER BY dataset_id)`.as('datasets')])
+    .where('pool_id', '=', poolId)
+    .where('worker_id', 'in', workerIds)
+    .where(sql<boolean>`expires_at_ms > ${t.now}`)
+    .groupBy('worker_id')
+    .execute();
+  return new Map(rows.map((row) => [row.worker_id, row.datasets]));
+}
+
+export async function listAllocs({ db }: Database, poolId: string, page?: PageRequest): Promise<Page<Alloc>> {
+  const limit = limitOf(page);
+  const after = readCursor(page, ['string']);
+  let query = db.selectFrom('allocs').selectAll().where('pool_id', '=', poolId);
+  if (after !== undefined) query = query.where('id', '>', after[0]);
+  const rows = await query
+    .orderBy('id')
+    .limit(limit + 1)
+    .execute();
+  return pageOf(rows, limit, allocOf, (row) => [row.id]);
+}
+
+export async function listWaiting(
+  { db }: Database,
+  poolId: string,
+  page?: PageRequest,
+): Promise<Page<WaitingEval>> {
+  const limit = limitOf(page);
+  const after = readCursor(page, ['number', 'number', 'string']);
+  let query = db.selectFrom('evals').selectAll().where('pool_id', '=', poolId);
+  if (after !== undefined) {
+    const [priority, enqueuedAtMs, id] = after;
+    query = query.where(sql<boolean>`(priority < ${priority} OR (priority = ${priority}
+      AND (enqueued_at_ms, id) > (${enqueuedAtMs}, ${id})))`);
+  }
+  const rows = await query
+    .orderBy('priority', 'desc')
+    .orderBy('enqueued_at_ms')
+    .orderBy('id')
+    .limit(limit + 1)
+    .execute();
+  return pageOf(rows, limit, waitingOf, (row) => [row.priority, row.enqueued_at_ms, row.id]);
+}

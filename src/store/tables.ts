@@ -1,0 +1,177 @@
+/**
+ * The tables as Kysely knows them, and their names with the schema in front for statements written
+ * out in SQL. Used by every file of the store. Instants are bigint milliseconds, which both drivers
+ * are told to hand over as numbers; json columns arrive as values.
+ */
+import { type RawBuilder, sql } from 'kysely';
+import type { WaitReason } from '../contract/pools.ts';
+import { GATEWAY_SILENT_MS } from '../core/limits.ts';
+
+/** `absent`: nobody has created the pool yet, but evals wait for it. */
+export type PoolRowState = 'absent' | 'active' | 'draining' | 'disbanded';
+
+export interface PoolRow {
+  id: string;
+  state: PoolRowState;
+  worker_ttl_ms: number;
+  replica_ttl_ms: number;
+  alloc_ttl_ms: number;
+  retry_max: number;
+  reserve_after_ms: number;
+  created_at_ms: number;
+  /** Null until the first sweep. */
+  swept_at_ms: number | null;
+  /** Extensions of TTLs that no sweep has reported yet. */
+  extended_ms: number;
+  /** The gateways' silence, counted from the first one's first sign, that its TTLs were extended by already. */
+  silence_known_ms: number;
+  /** Grows with every change of its workers other than a plain renewal. */
+  version: number;
+}
+
+/** One row. */
+export interface GatewaysRow {
+  one: boolean;
+  /** The last sign of life of any gateway; null before the first. */
+  alive_at_ms: number | null;
+  /** Sum of all silences that are over. */
+  silent_ms: number;
+}
+
+export interface WorkerRow {
+  pool_id: string;
+  id: string;
+  incarnation: string;
+  draining: boolean;
+  cordoned: boolean;
+  capacity: number;
+  used: number;
+  peak_used: number;
+  targets: string[];
+  task_queue: string;
+  registered_at_ms: number;
+  renewed_at_ms: number;
+  expires_at_ms: number;
+}
+
+export interface ReplicaRow {
+  pool_id: string;
+  worker_id: string;
+  dataset_id: string;
+  expires_at_ms: number;
+}
+
+/** What an eval asks for; an alloc carries it on, so that a grant nobody took up can wait again. */
+export interface RequestColumns {
+  pool_id: string;
+  id: string;
+  invocation_id: string;
+  target: string;
+  size: number;
+  dataset: string | null;
+  dataset_mode: 'required' | 'preferred' | null;
+  warm_wait_ms: number | null;
+  priority: number;
+  retry: number;
+  enqueued_at_ms: number;
+}
+
+export interface EvalRow extends RequestColumns {
+  reason: WaitReason;
+}
+
+export interface AllocRow extends RequestColumns {
+  worker_id: string;
+  incarnation: string;
+  task_queue: string;
+  epoch: number;
+  warm: boolean | null;
+  granted_at_ms: number;
+  expires_at_ms: number;
+  /** `lost`: given up, but its worker may still run it, so its capacity stays counted. */
+  state: 'held' | 'lost';
+  /** Its worker has confirmed it. */
+  taken_up: boolean;
+  /** Granted to somebody who waited: its signal may have to be sent again. */
+  from_queue: boolean;
+}
+
+/** Evals that are over, so that a repeated finish or a late request has no second effect. */
+export interface EndedRow {
+  pool_id: string;
+  id: string;
+  epoch: number;
+  ended_at_ms: number;
+}
+
+export interface LedgerTableRow {
+  schedule_id: string;
+  creation: string;
+  key: string;
+  kind: 'fire' | 'manual' | 'span';
+  outcome: string;
+  reason: string | null;
+  from_ms: number;
+  to_ms: number;
+  count: number;
+  invocation_id: string | null;
+  blocked_by: string | null;
+  decided_at_ms: number;
+  recorded_at_ms: number;
+}
+
+export interface RunRow {
+  invocation_id: string;
+  schedule_id: string | null;
+  job_id: string | null;
+  status: string;
+  ended_at_ms: number;
+  record: unknown;
+}
+
+export interface DeadLetterRow {
+  invocation_id: string;
+  at_ms: number;
+  letter: unknown;
+}
+
+export interface Tables {
+  pools: PoolRow;
+  gateways: GatewaysRow;
+  workers: WorkerRow;
+  replicas: ReplicaRow;
+  evals: EvalRow;
+  allocs: AllocRow;
+  ended: EndedRow;
+  ledger: LedgerTableRow;
+  runs: RunRow;
+  dead_letters: DeadLetterRow;
+}
+
+/** `t.workers` and so on for use inside sql`...`, and the functions of the schema. */
+export interface TableNames extends Readonly<Record<keyof Tables, RawBuilder<unknown>>> {
+  /** The database's clock in milliseconds: the only one that decides expiry. */
+  readonly now: RawBuilder<number>;
+  readonly nextEpoch: RawBuilder<number>;
+  /** Milliseconds without any gateway since the first one's first sign, the present silence included; it only grows. */
+  readonly silence: RawBuilder<number>;
+}
+
+export function tableNames(schema: string): TableNames {
+  const name = (table: string) => sql.id(schema, table);
+  return {
+    pools: name('pools'),
+    gateways: name('gateways'),
+    workers: name('workers'),
+    replicas: name('replicas'),
+    evals: name('evals'),
+    allocs: name('allocs'),
+    ended: name('ended'),
+    ledger: name('ledger'),
+    runs: name('runs'),
+    dead_letters: name('dead_letters'),
+    now: sql<number>`${name('escapement_now')}()`,
+    nextEpoch: sql<number>`nextval(${sql.lit(`"${schema}".epochs`)}::regclass)`,
+    silence: sql<number>`${name('escapement_silence')}(${sql.lit(GATEWAY_SILENT_MS)})`,
+  };
+}
