@@ -1,0 +1,62 @@
+/**
+ * `tendPool`: one pool's sweep, for as long as the pool has workers. A long heartbeating activity: its sweeps cost no
+ * history. When its worker goes it is cancelled and begins again on another; nothing is kept in memory.
+ */
+import { Context } from '@temporalio/activity';
+import type { Client } from '@temporalio/client';
+import { NotExistsError } from '../src/contract/errors.ts';
+import type { Store } from '../src/store/store.ts';
+import { deliverGrants } from './grants.ts';
+import { settleUntold } from './untold.ts';
+
+export interface TendDeps {
+  readonly client: Client;
+  readonly store: Store;
+}
+
+const PERIOD_MS_MIN = 250;
+/** A sweep that fails (database away) is tried again after this; the first one that succeeds extends the TTLs. */
+const RETRY_MS = 1_000;
+/** Sweeps in a row without worker or alloc after which the pool is left. */
+const EMPTY_SWEEPS_MAX = 3;
+
+export async function tendPool(deps: TendDeps, poolId: string): Promise<void> {
+  const context = Context.current();
+  let empty = 0;
+  while (empty < EMPTY_SWEEPS_MAX) {
+    const swept = await sweepOnce(deps, poolId);
+    if (swept === 'gone') return;
+    context.heartbeat(swept === 'failed' ? { failed: true } : swept.seen);
+    empty = swept !== 'failed' && swept.empty ? empty + 1 : 0;
+    await context.sleep(swept === 'failed' ? RETRY_MS : swept.periodMs);
+  }
+}
+
+interface Swept {
+  readonly empty: boolean;
+  readonly periodMs: number;
+  /** Shown by the Web UI as the heartbeat's details. */
+  readonly seen: Readonly<Record<string, number>>;
+}
+
+async function sweepOnce(deps: TendDeps, poolId: string): Promise<Swept | 'gone' | 'failed'> {
+  const { log } = Context.current();
+  try {
+    const result = await deps.store.sweepPool(poolId);
+    const { workers, waiting, allocs } = result;
+    for (const worker of result.expiredWorkers) log.warn('pool worker expired', { poolId, worker });
+    if (result.extendedByMs > 0)
+      log.warn('TTLs extended after an outage', { poolId, ms: result.extendedByMs });
+    await deliverGrants(deps, result.grants);
+    for (const alloc of result.expiredAllocs) await settleUntold(deps, alloc);
+    return {
+      empty: workers === 0 && allocs === 0,
+      periodMs: Math.max(PERIOD_MS_MIN, result.shortestTtlMs / 3),
+      seen: { workers, waiting, allocs },
+    };
+  } catch (error) {
+    if (error instanceof NotExistsError) return 'gone';
+    log.warn('the sweep failed and is tried again', { poolId, error });
+    return 'failed';
+  }
+}

@@ -1,0 +1,74 @@
+/**
+ * Ends that no code could tell: an invocation's workflow that was terminated or timed out. Called by whoever comes upon
+ * one: the sweep for allocs that expired, the delivery of grants for holders that are gone.
+ */
+import { type Client, WorkflowNotFoundError } from '@temporalio/client';
+import { NotExistsError } from '../src/contract/errors.ts';
+import { parseWorkflowId } from '../src/contract/ids.ts';
+import type { RunRecord } from '../src/contract/ledger.ts';
+import { parseInstant } from '../src/contract/messages.ts';
+import type { Alloc } from '../src/contract/pools.ts';
+import type { Store } from '../src/store/store.ts';
+
+interface UntoldDeps {
+  readonly client: Client;
+  readonly store: Store;
+}
+
+/** Records the end, where there is one to record; a second call changes nothing. */
+export async function settleUntold({ client, store }: UntoldDeps, alloc: Alloc): Promise<void> {
+  const ended = await endOf(client, alloc);
+  if (ended === undefined || (await hasRecord(store, alloc.invocationId))) return;
+  const run: RunRecord = {
+    invocationId: alloc.invocationId,
+    target: alloc.target,
+    poolId: alloc.poolId,
+    workerId: alloc.workerId,
+    ...originOf(alloc.invocationId),
+    attempts: 1,
+    lost: 0,
+    startedAtMs: alloc.grantedAtMs,
+    error: { type: 'Terminated', message: `the workflow was closed from outside: ${ended.status}` },
+    ...ended,
+  };
+  await store.finish({ poolId: alloc.poolId, release: 'withdrawn', run });
+}
+
+/** What its id says of where it came from. */
+function originOf(invocationId: string): Pick<RunRecord, 'why' | 'jobId' | 'scheduleId' | 'nominalAtMs'> {
+  const parsed = parseWorkflowId(invocationId);
+  if (parsed?.noun === 'job') return { why: 'job', jobId: parsed.id };
+  const nominalAtMs = parseInstant(parsed?.rest);
+  return {
+    why: nominalAtMs === undefined ? 'manual' : 'automatic',
+    ...(parsed !== undefined && { scheduleId: parsed.id }),
+    ...(nominalAtMs !== undefined && { nominalAtMs }),
+  };
+}
+
+async function endOf(
+  client: Client,
+  alloc: Alloc,
+): Promise<Pick<RunRecord, 'status' | 'endedAtMs'> | undefined> {
+  try {
+    const { status, closeTime } = await client.workflow.getHandle(alloc.invocationId).describe();
+    if (status.name !== 'TERMINATED' && status.name !== 'TIMED_OUT') return undefined;
+    return {
+      status: status.name === 'TERMINATED' ? 'terminated' : 'failed',
+      endedAtMs: closeTime?.getTime() ?? Date.now(),
+    };
+  } catch (error) {
+    if (error instanceof WorkflowNotFoundError) return undefined;
+    throw error;
+  }
+}
+
+async function hasRecord(store: Store, invocationId: string): Promise<boolean> {
+  try {
+    await store.getRun(invocationId);
+    return true;
+  } catch (error) {
+    if (error instanceof NotExistsError) return false;
+    throw error;
+  }
+}

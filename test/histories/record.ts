@@ -1,0 +1,159 @@
+/**
+ * Records histories of our workflows into this folder, for `test/replay`. Run it before a workflow is changed, so
+ * that the change is tried on what runs already: `npx tsx test/histories/record.ts [folder]`. It starts a Temporal server of its own
+ * (or takes TEMPORAL_ADDRESS). Promise: nothing of the machine is left in the files, neither names nor paths.
+ */
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
+import type { ScheduleHandle } from '../../src/client/schedule-handle.ts';
+import { ScheduleHandle as Handle } from '../../src/client/schedule-handle.ts';
+import type { ScheduleInput } from '../../src/contract/schedule.ts';
+import { DefaultLogger, Runtime } from '@temporalio/worker';
+import { findTemporal } from '../../src/embedded/find-temporal.ts';
+import { startTemporalServer } from '../../src/embedded/temporal-server.ts';
+import { bundleWorkflows } from '../../src/worker/orchestration.ts';
+import { eventually, happening } from '../workflows/eventually.ts';
+import { type InvocationWorld, openInvocationWorld, type TestPool } from '../workflows/invocation-world.ts';
+
+const folder = process.argv[2] ?? fileURLToPath(new URL('.', import.meta.url));
+
+Runtime.install({ logger: new DefaultLogger('ERROR') });
+const found = await findTemporal({});
+const server =
+  found.kind === 'address'
+    ? { address: found.address, namespace: 'default', stop: async () => {} }
+    : await startTemporalServer({ binary: found.path, headless: true });
+try {
+  const { address, namespace } = server;
+  const workflowBundle = await bundleWorkflows();
+  const world = await openInvocationWorld({ address, namespace, workflowBundle, deployment: 'recorded' });
+  try {
+    await recordAll(world);
+  } finally {
+    await world.close();
+  }
+} finally {
+  await server.stop();
+}
+
+async function recordAll(world: InvocationWorld): Promise<void> {
+  const pool = await world.pool();
+  const { workflowId } = await pool.tend();
+  let failures = 2;
+  await pool.worker('w1', 4, {
+    quick: async () => 'done',
+    flaky: async () => {
+      if (failures-- > 0) throw new Error('not yet');
+    },
+  });
+  await Promise.all([schedules(world, pool), invocations(world, pool)]);
+  await save(world, 'pool', workflowId);
+}
+
+async function schedules(world: InvocationWorld, pool: TestPool): Promise<void> {
+  const everySecond: ScheduleInput = { spec: 'every 1s', target: 'quick', pool: pool.id };
+  const create = async (id: string, input: ScheduleInput, every?: number): Promise<ScheduleHandle> => {
+    await world.client.workflow.start('scheduleWorkflow', {
+      args: [input, ...(every === undefined ? [] : [{ continueAsNewEvery: every }])],
+      taskQueue: world.names.schedulesQueue,
+      workflowId: world.names.scheduleWorkflowId(id),
+    });
+    return new Handle(world.client, world.names, id);
+  };
+  const started = (handle: ScheduleHandle, n: number) =>
+    eventually(
+      () => handle.describe(),
+      ({ counts }) => (counts.started ?? 0) >= n,
+    );
+
+  const steady = await create('steady', everySecond);
+  await started(steady, 4);
+  await save(world, 'schedule-steady', steady.workflowId);
+
+  const paused = await create('paused', everySecond);
+  await started(paused, 1);
+  await paused.pause({ reason: 'for the record', actor: 'recorder' });
+  await paused.trigger({ key: 'by-hand' });
+  await started(steady, 7);
+  await paused.resume();
+  await started(paused, 3);
+  await save(world, 'schedule-paused', paused.workflowId);
+
+  const changed = await create('changed', everySecond);
+  await started(changed, 1);
+  await changed.change({ ...everySecond, spec: 'with 1s interval' });
+  await started(changed, 3);
+  await changed.disable();
+  await changed.enable();
+  await changed.delete();
+  await save(world, 'schedule-changed', changed.workflowId);
+
+  const continued = await create('continued', everySecond, 3);
+  await started(continued, 4);
+  // A run in the middle: begun from what another handed over, and over by now.
+  const { runId } = await world.client.workflow.getHandle(continued.workflowId).describe();
+  await started(continued, 10);
+  await save(world, 'schedule-continued', continued.workflowId, runId);
+}
+
+async function invocations(world: InvocationWorld, pool: TestPool): Promise<void> {
+  const start = (id: string, target: string, dueAtMs = Date.now(), more = {}) =>
+    world.jobs.start(dueAtMs, { target, pool: pool.id, retry: { minBackoff: '200ms' }, ...more }, { id });
+
+  const success = await start('success', 'quick');
+  await success.result();
+  await save(world, 'invocation-success', success.id);
+
+  const retry = await start('retry', 'flaky');
+  const { runId } = await world.client.workflow.getHandle(retry.id).describe();
+  await retry.result();
+  await save(world, 'invocation-retry-first', retry.id, runId);
+  await save(world, 'invocation-retry-last', retry.id);
+
+  const waiting = await start('waiting', 'late');
+  await eventually(
+    () => waiting.describe(),
+    ({ now }) => now?.phase === 'waiting',
+  );
+  await pool.worker('w2', 1, { late: async () => 'served' });
+  await waiting.result();
+  await save(world, 'invocation-waiting', waiting.id);
+
+  const begun = happening();
+  await pool.worker('w3', 1, {
+    held: async () => {
+      begun.resolve();
+      const { Context, heartbeat } = await import('@temporalio/activity');
+      const beating = setInterval(() => heartbeat(), 200);
+      return await Context.current().cancelled.finally(() => clearInterval(beating));
+    },
+  });
+  const cancelled = await start('cancelled', 'held');
+  await begun.promise;
+  await cancelled.cancel();
+  await cancelled.result().catch(() => undefined);
+  await save(world, 'invocation-cancelled', cancelled.id);
+
+  const job = await start('moved', 'quick', Date.now() + 3_600_000);
+  await job.reschedule(Date.now() + 500);
+  await job.result();
+  await save(world, 'invocation-job', job.id);
+}
+
+async function save(world: InvocationWorld, name: string, workflowId: string, runId?: string): Promise<void> {
+  const history = await world.client.workflow.getHandle(workflowId, runId).fetchHistory();
+  const json: unknown = JSON.parse(historyToJSON(history), scrubbed);
+  await writeFile(join(folder, `${name}.json`), `${JSON.stringify(json, null, 1)}\n`);
+  process.stdout.write(`${name}: ${history.events?.length} events\n`);
+}
+
+/** Names and paths of the machine are nobody's business. */
+function scrubbed(key: string, value: unknown): unknown {
+  if (key === 'identity') return 'worker';
+  // The queue that a worker keeps to itself is named after it: `<pid>@<host>-<number>`.
+  if (typeof value === 'string' && /^\d+@/.test(value)) return 'worker';
+  if (key === 'stackTrace') return '';
+  return value;
+}

@@ -1,0 +1,236 @@
+/**
+ * invocationWorkflow: one run of a target for one trigger. A run of this workflow is one attempt; retries are
+ * Temporal's, so capacity is held only while an attempt runs. Workflow ids: `schedule/<id>/<nominal>`,
+ * `schedule/<id>/manual/<key>`, `job/<id>` (a job waits for its time first).
+ */
+import {
+  ApplicationFailure,
+  CancelledFailure,
+  condition,
+  isCancellation,
+  setHandler,
+  workflowInfo,
+} from '@temporalio/workflow';
+import type { FinishInvocationRequest } from '../src/contract/activities.ts';
+import type { InvocationInput, InvocationResult } from '../src/contract/invocation.ts';
+import type { DeadLetter, RunError, RunStatus } from '../src/contract/ledger.ts';
+import {
+  describeInvocation,
+  invocationSignals,
+  isRecord,
+  isUndecodable,
+  parseInstant,
+} from '../src/contract/messages.ts';
+import type { Alloc } from '../src/contract/pools.ts';
+import { assertNever } from '../src/core/assert.ts';
+import { PROBLEMS_KEPT_MAX } from '../src/core/limits.ts';
+import { retryDecision } from '../src/core/retry.ts';
+import { type AttemptEnd, attemptOnce } from './invocation/attempt.ts';
+import {
+  describeNow,
+  firstRunAtMs,
+  handedOn,
+  type Invocation,
+  openInvocation,
+  recordOf,
+  showPhase,
+  startDeadlineMs,
+  told,
+} from './invocation/invocation.ts';
+
+/** @throws ApplicationFailure retryable where another attempt follows; else of the type of its last error */
+export async function invocationWorkflow(input: InvocationInput): Promise<InvocationResult> {
+  const problem = inputProblem(input);
+  if (problem !== undefined) throw ApplicationFailure.nonRetryable(problem, 'InvalidInput');
+  const invocation = openInvocation(input);
+  listen(invocation);
+  try {
+    await waitUntilDue(invocation);
+    const deadlineMs = startDeadlineMs(invocation);
+    if (deadlineMs !== undefined && Date.now() > deadlineMs)
+      return await end(invocation, { kind: 'expired' });
+    return await end(invocation, await attemptOnce(invocation));
+  } catch (error) {
+    // A cancellation is passed on before any retry decision.
+    if (isCancellation(error) && invocation.cancelled()) await endCancelled(invocation);
+    throw error;
+  }
+}
+
+function inputProblem(input: unknown): string | undefined {
+  const run = isRecord(input) ? input.run : undefined;
+  const whole =
+    isRecord(input) &&
+    typeof input.requestedAtMs === 'number' &&
+    isRecord(run) &&
+    isRecord(run.target) &&
+    typeof run.target.name === 'string' &&
+    [run.retry, run.timeouts].every(isRecord) &&
+    typeof run.pool === 'string' &&
+    typeof run.size === 'number';
+  return whole
+    ? undefined
+    : 'an invocation takes { run, why, requestedAtMs, … }: start it through a schedule, a job, or the SDK';
+}
+
+/** Anybody may send a signal; what makes no sense is recorded, and the invocation goes on. */
+function listen(invocation: Invocation): void {
+  const problem = (signal: string, payload: unknown): void => {
+    const what = isUndecodable(payload) ? 'cannot be decoded' : `makes no sense: ${JSON.stringify(payload)}`;
+    invocation.problems = [
+      ...invocation.problems,
+      { atMs: Date.now(), message: `${signal}: payload ${what}` },
+    ].slice(-PROBLEMS_KEPT_MAX);
+  };
+  setHandler(describeInvocation, () => describeNow(invocation));
+  setHandler(invocationSignals.granted, (alloc: unknown) => {
+    if (!isAlloc(alloc)) return problem('granted', alloc);
+    const known = invocation.grants.get(alloc.id);
+    if (known === undefined || known.epoch < alloc.epoch) invocation.grants.set(alloc.id, alloc);
+  });
+  setHandler(invocationSignals.refused, (told: unknown) => {
+    if (!isRecord(told) || typeof told.evalId !== 'string') return problem('refused', told);
+    invocation.refused.add(told.evalId);
+  });
+  setHandler(invocationSignals.reschedule, (request: unknown) => {
+    const atMs = isRecord(request) ? parseInstant(request.at) : undefined;
+    if (atMs === undefined) return problem('reschedule', request);
+    if (invocation.dueAtMs !== undefined) invocation.dueAtMs = atMs;
+  });
+}
+
+function isAlloc(value: unknown): value is Alloc {
+  return (
+    isRecord(value) &&
+    [value.id, value.workerId, value.incarnation, value.taskQueue].every((v) => typeof v === 'string') &&
+    typeof value.epoch === 'number'
+  );
+}
+
+/** Only the first try waits; the instant may be moved meanwhile, so the wait is begun again when it was. */
+async function waitUntilDue(invocation: Invocation): Promise<void> {
+  if (workflowInfo().attempt > 1) return;
+  for (;;) {
+    const dueAtMs = invocation.dueAtMs;
+    if (dueAtMs === undefined || dueAtMs <= Date.now()) return;
+    showPhase(invocation, { phase: 'due-later' });
+    await condition(() => invocation.dueAtMs !== dueAtMs, dueAtMs - Date.now());
+  }
+}
+
+/** Carries out what follows an attempt's end: the record, the release, the next try. */
+async function end(
+  invocation: Invocation,
+  ended: AttemptEnd | { readonly kind: 'expired' },
+): Promise<InvocationResult> {
+  switch (ended.kind) {
+    case 'succeeded': {
+      const attempts = workflowInfo().attempt;
+      return { result: ended.result, workerId: ended.alloc.workerId, attempts };
+    }
+    case 'failed':
+      // What a target says when it is stopped is no failure: it would be tried again.
+      if (invocation.cancelled()) throw new CancelledFailure('it was cancelled');
+      return await endFailed(invocation, ended);
+    case 'given-up':
+      return await close(invocation, { status: 'dead-lettered', error: ended.error });
+    case 'unknown':
+      return await close(invocation, { status: 'unknown', error: ended.error, alloc: ended.alloc });
+    case 'refused':
+      return await close(invocation, { status: 'dead-lettered', error: ended.error });
+    case 'expired': {
+      const message = 'it could not start before its start deadline';
+      return await close(invocation, { status: 'expired', error: { type: 'StartDeadline', message } });
+    }
+    default:
+      return assertNever(ended);
+  }
+}
+
+async function endFailed(
+  invocation: Invocation,
+  ended: Extract<AttemptEnd, { kind: 'failed' }>,
+): Promise<never> {
+  const { run } = invocation.input;
+  const decision = retryDecision(run.retry, {
+    attempt: workflowInfo().attempt,
+    ageMs: Date.now() - firstRunAtMs(invocation),
+    random: Math.random(),
+  });
+  const mayRetry = ended.retryable && run.consistency === 'atLeastOnce';
+  if (!mayRetry || decision.kind === 'give-up') {
+    return await close(invocation, { status: 'dead-lettered', error: ended.error, alloc: ended.alloc });
+  }
+  const { accepted } = await invocation.finish({ ...holding(invocation), release: 'retrying' });
+  // The next try asks under another name: nobody would ever take up what this one was granted again.
+  if (!accepted) await invocation.finish({ ...withdrawing(invocation), release: 'withdrawn' });
+  // A cancellation that came meanwhile is not known to the next run.
+  if (invocation.cancelled()) throw new CancelledFailure('it was cancelled');
+  throw ApplicationFailure.create({
+    ...ended.error,
+    nonRetryable: false,
+    nextRetryDelay: ended.retryAfterMs ?? decision.delayMs,
+    details: [handedOn(invocation)],
+  });
+}
+
+interface Closing {
+  readonly status: RunStatus;
+  readonly error: RunError;
+  readonly alloc?: Alloc;
+}
+
+/** The last word on an invocation that did not succeed. */
+async function close(invocation: Invocation, { status, error, alloc }: Closing): Promise<never> {
+  const run = recordOf(invocation, status, {
+    error,
+    ...(alloc !== undefined && { workerId: alloc.workerId }),
+  });
+  const deadLetter: DeadLetter = {
+    invocationId: run.invocationId,
+    reason: error.message,
+    error,
+    attempts: run.attempts,
+    input: invocation.input,
+    atMs: run.endedAtMs,
+  };
+  await finishFor(invocation, alloc === undefined ? 'withdrawn' : 'finished', {
+    run,
+    ...(status === 'dead-lettered' && { deadLetter }),
+    ...told(invocation, run),
+  });
+  throw ApplicationFailure.create({ ...error, nonRetryable: true });
+}
+
+async function endCancelled(invocation: Invocation): Promise<void> {
+  const error: RunError = { type: CancelledFailure.name, message: 'it was cancelled' };
+  const run = recordOf(invocation, 'cancelled', { error });
+  await finishFor(invocation, 'cancelled', { run, ...told(invocation, run) });
+}
+
+/** Gives back and records. Where the capacity has passed on meanwhile, the end is recorded all the same. */
+async function finishFor(
+  invocation: Invocation,
+  release: FinishInvocationRequest['release'],
+  end: Pick<FinishInvocationRequest, 'run' | 'deadLetter' | 'notify'>,
+): Promise<void> {
+  const held = holding(invocation);
+  const { accepted } = await invocation.finish({ ...held, release, ...end });
+  if (accepted) return;
+  const { epoch: _stale, ...whateverItHas } = held;
+  await invocation.finish({ ...whateverItHas, release: 'withdrawn', ...end });
+}
+
+function withdrawing(invocation: Invocation) {
+  const { epoch: _stale, ...rest } = holding(invocation);
+  return rest;
+}
+
+/** What is to be given back. Without an epoch whatever the eval has is withdrawn. */
+function holding({ held, input }: Invocation) {
+  return {
+    poolId: input.run.pool,
+    ...(held !== undefined && { evalId: held.evalId }),
+    ...(held?.alloc !== undefined && { epoch: held.alloc.epoch }),
+  };
+}

@@ -1,0 +1,161 @@
+/** What an invocation's workflow keeps while it runs, how it shows itself, and the record it leaves. */
+import { ApplicationFailure, CancellationScope, setCurrentDetails, workflowInfo } from '@temporalio/workflow';
+import type { FinishInvocationRequest } from '../../src/contract/activities.ts';
+import { isoInstant } from '../../src/contract/ids.ts';
+import type { InvocationInput } from '../../src/contract/invocation.ts';
+import type { RunError, RunRecord, RunStatus } from '../../src/contract/ledger.ts';
+import { type InvocationDescription, type Problem, isRecord } from '../../src/contract/messages.ts';
+import type { Alloc, WaitReason } from '../../src/contract/pools.ts';
+import { assertNever } from '../../src/core/assert.ts';
+import { local } from '../local-activities.ts';
+
+export interface Invocation {
+  readonly input: InvocationInput;
+  /** Grants told by signal, by eval id; the newest epoch wins. */
+  readonly grants: Map<string, Alloc>;
+  /** Evals that the pool will never serve. */
+  readonly refused: Set<string>;
+  dueAtMs: number | undefined;
+  /** Evaluations begun and workers lost in this try. */
+  evaluations: number;
+  lost: number;
+  lastLoss?: RunError;
+  /** What signals got wrong, newest last. */
+  problems: readonly Problem[];
+  /** What must be given back if it ends here. */
+  held?: { readonly evalId: string; readonly alloc?: Alloc };
+  shown: Pick<InvocationDescription, 'phase' | 'waiting' | 'alloc'>;
+  cancelled(): boolean;
+  /** Reaches the store even while the workflow is being cancelled. */
+  finish(request: FinishInvocationRequest): Promise<{ readonly accepted: boolean }>;
+}
+
+export function openInvocation(input: InvocationInput): Invocation {
+  const root = CancellationScope.current();
+  return {
+    input,
+    grants: new Map(),
+    refused: new Set(),
+    problems: [],
+    dueAtMs: input.dueAtMs,
+    evaluations: 0,
+    lost: 0,
+    shown: { phase: 'allocating' },
+    cancelled: () => root.consideredCancelled,
+    finish: (request) => CancellationScope.nonCancellable(() => local.finish(request)),
+  };
+}
+
+export function describeNow(invocation: Invocation): InvocationDescription {
+  return {
+    ...invocation.shown,
+    attempt: workflowInfo().attempt,
+    lost: invocation.lost,
+    problems: invocation.problems,
+    ...(invocation.dueAtMs !== undefined && { dueAtMs: invocation.dueAtMs }),
+  };
+}
+
+/** When the first try began: the same over all tries, even of a job whose due time was moved. */
+export function firstRunAtMs({ input, dueAtMs }: Invocation): number {
+  const { lastFailure } = workflowInfo();
+  const [told] = (lastFailure instanceof ApplicationFailure && lastFailure.details) || [];
+  if (isRecord(told) && typeof told.firstRunAtMs === 'number') return told.firstRunAtMs;
+  return Math.min(Math.max(input.requestedAtMs, dueAtMs ?? 0), Date.now());
+}
+
+/** What one try tells the next, in the details of its failure: its input is the same as ours. */
+export function handedOn(invocation: Invocation): { readonly firstRunAtMs: number } {
+  return { firstRunAtMs: firstRunAtMs(invocation) };
+}
+
+/** The instant after which it must not start at all; only the first try is held to it. */
+export function startDeadlineMs(invocation: Invocation): number | undefined {
+  const { startDeadlineMs: allowedMs } = invocation.input.run;
+  if (allowedMs === undefined || workflowInfo().attempt > 1) return undefined;
+  const dueAtMs = invocation.dueAtMs ?? invocation.input.nominalAtMs ?? invocation.input.requestedAtMs;
+  return dueAtMs + allowedMs;
+}
+
+export function recordOf(
+  invocation: Invocation,
+  status: RunStatus,
+  end: { readonly workerId?: string; readonly result?: unknown; readonly error?: RunError } = {},
+): RunRecord {
+  const { input } = invocation;
+  return {
+    invocationId: workflowInfo().workflowId,
+    target: input.run.target.name,
+    poolId: input.run.pool,
+    why: input.why,
+    status,
+    attempts: workflowInfo().attempt,
+    lost: invocation.lost,
+    startedAtMs: firstRunAtMs(invocation),
+    endedAtMs: Date.now(),
+    ...(input.scheduleId !== undefined && { scheduleId: input.scheduleId }),
+    ...(input.jobId !== undefined && { jobId: input.jobId }),
+    ...(input.nominalAtMs !== undefined && { nominalAtMs: input.nominalAtMs }),
+    ...end,
+  };
+}
+
+/** The note for the schedule that waits for this end, where one does. */
+export function told({ input }: Invocation, run: RunRecord): Pick<FinishInvocationRequest, 'notify'> {
+  if (input.notify === undefined) return {};
+  const { invocationId, status, endedAtMs } = run;
+  return { notify: { workflowId: input.notify, ended: { invocationId, status, endedAtMs } } };
+}
+
+/** Keeps the Web UI's card true; it costs no event. */
+export function showPhase(invocation: Invocation, shown: Invocation['shown']): void {
+  invocation.shown = shown;
+  const { run } = invocation.input;
+  const tries = workflowInfo().attempt > 1 ? `, try ${workflowInfo().attempt}` : '';
+  setCurrentDetails(`**${run.target.name}**${tries}: ${phaseText(invocation)}`);
+}
+
+function phaseText({ shown, dueAtMs, input, lost }: Invocation): string {
+  const again = lost > 0 ? ` (after ${lost} lost)` : '';
+  switch (shown.phase) {
+    case 'due-later':
+      return `due ${isoInstant(dueAtMs ?? input.requestedAtMs)}`;
+    case 'allocating':
+      return `asks pool \`${input.run.pool}\` for ${input.run.size}${again}`;
+    case 'waiting':
+      return `waiting for ${input.run.size} of pool \`${input.run.pool}\`: ${waitText(shown.waiting?.reason)}${again}`;
+    case 'running':
+      return `runs on worker \`${shown.alloc?.workerId}\`${again}`;
+    case 'ended':
+      return 'ended';
+    default:
+      return assertNever(shown.phase);
+  }
+}
+
+/** The reason for waiting as a sentence. */
+export function waitText(reason: WaitReason | undefined): string {
+  if (reason === undefined) return 'in the queue';
+  switch (reason.kind) {
+    case 'no-pool':
+      return 'there is no such pool yet';
+    case 'no-workers':
+      return 'the pool has no workers';
+    case 'no-worker-with-target':
+      return `no worker offers target "${reason.target}"`;
+    case 'no-worker-with-dataset':
+      return `no worker holds dataset "${reason.dataset}"`;
+    case 'larger-than-any-worker':
+      return `the largest worker has a capacity of ${reason.largest}`;
+    case 'warming':
+      return `waits for a worker that holds dataset "${reason.dataset}"`;
+    case 'draining':
+      return 'the pool is draining';
+    case 'reserved':
+      return `freed capacity is kept for ${reason.forEval}, which waited longer`;
+    case 'no-free-capacity':
+      return `at most ${reason.largestFree} is free on one worker`;
+    default:
+      return assertNever(reason);
+  }
+}

@@ -1,0 +1,99 @@
+/**
+ * Does what was decided: starts invocations and brings the ledger rows to the database, by `advance`. Called by the
+ * schedule's loop, once in a turn. Promise: what has been started is booked, even while the schedule is being cancelled.
+ */
+import { CancellationScope } from '@temporalio/workflow';
+import type { StartResult } from '../../src/contract/activities.ts';
+import { startRow } from '../../src/core/fires.ts';
+import { PLAN_AHEAD, STARTS_PER_ADVANCE_MAX } from '../../src/core/limits.ts';
+import { local } from '../local-activities.ts';
+import { book } from './state.ts';
+import { finishTask, type Host, nextLookUpMs, owner, type PendingStart } from './turn.ts';
+
+/** Carries out the starts decided on and flushes the ledger: one `advance` as a rule. */
+export async function carryOut(host: Host): Promise<void> {
+  const { state } = host;
+  if (host.bookedByClock === true) await finishTask(host);
+  host.bookedByClock = false;
+  do {
+    const starts = host.starts.splice(0, STARTS_PER_ADVANCE_MAX);
+    if (starts.length === 0 && state.unsent.length === 0) return;
+    await advanceOnce(host, starts);
+  } while (host.starts.length > 0);
+}
+
+async function advanceOnce(host: Host, starts: readonly PendingStart[]): Promise<void> {
+  const { state, nowMs } = host;
+  // Rows whose reply was lost go alone until they are known to be written, so that all others can still be joined.
+  const pinned = state.pinnedRows;
+  const rows = pinned > 0 ? state.unsent.slice(0, pinned) : state.unsent;
+  const missing = state.timing.kind === 'absolute' ? PLAN_AHEAD - state.plan.timesMs.length : 0;
+  const wanted = missing > 0 && !state.plan.exhausted && starts.length > 0;
+  const afterMs = state.plan.timesMs.at(-1) ?? nowMs;
+  const zoneData = state.plan.zoneData === undefined ? {} : { zoneData: state.plan.zoneData };
+  // Not cancelled with the schedule: what has been started must be recorded.
+  const result = await CancellationScope.nonCancellable(() =>
+    local.advance({
+      ...owner(host),
+      definition: state.definition,
+      revision: state.revision,
+      starts: starts.map(({ answer: _answer, ...start }) => start),
+      notify: state.timing.kind === 'relative',
+      rows,
+      nowMs,
+      ...(pinned > 0 && { holdRows: true }),
+      ...(state.running !== undefined && { previous: state.running }),
+      ...(wanted && { plan: { afterMs, count: missing, ...zoneData } }),
+    }),
+  );
+  if (result.written === 'yes') {
+    state.unsent = state.unsent.slice(rows.length);
+    state.pinnedRows = 0;
+  }
+  const sentStarts = pinned === 0;
+  if (result.written === 'unknown' && sentStarts) state.pinnedRows = rows.length;
+  for (const [i, start] of starts.entries()) {
+    // `advance` has waited for it.
+    host.nowMs = Math.max(host.nowMs, start.dueAtMs);
+    const outcome = result.starts[i];
+    if (outcome === undefined) continue;
+    // Before it is booked: rows that may have been written must never be joined.
+    if (result.written === 'unknown' && sentStarts) state.pinnedRows += 1;
+    settle(host, start, outcome);
+  }
+  if (result.written === 'yes' && sentStarts) state.unsent = [];
+  if (wanted) {
+    state.plan = {
+      ...state.plan,
+      timesMs: [...state.plan.timesMs, ...result.timesMs],
+      exhausted: result.exhausted,
+      // A plan made with other zone data is as good as expired.
+      ...(result.stalePlan === true && { madeAtMs: 0 }),
+    };
+  }
+}
+
+function settle(host: Host, start: PendingStart, result: StartResult): void {
+  const { state } = host;
+  const { outcome, atMs } = result;
+  if (outcome === 'started') state.running = start.invocationId;
+  if (outcome === 'started') state.skipsInARow = 0;
+  if (outcome === 'skipped-overlap') state.skipsInARow += 1;
+  book(state, startRow(owner(host), start, result));
+  state.last = {
+    dueAtMs: start.dueAtMs,
+    outcome,
+    decidedAtMs: atMs,
+    ...(outcome === 'started' && { invocationId: start.invocationId }),
+  };
+  if (state.timing.kind === 'relative' && start.kind === 'fire') {
+    // Also for one that did not start: the look-up finds its blocker, or nothing, and counting goes on.
+    state.waiting = {
+      invocationId: result.blockedBy ?? start.invocationId,
+      sinceMs: atMs,
+      lookUpAtMs: nextLookUpMs(atMs, atMs),
+    };
+  }
+  const { atMs: _decided, ...answer } = result;
+  start.answer?.({ ...answer, invocationId: start.invocationId });
+}

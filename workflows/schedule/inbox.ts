@@ -1,0 +1,74 @@
+/**
+ * The schedule workflow's ear: handlers check a message's shape, leave a note and return (updates then wait
+ * for the loop's answer). No state changes here. What cannot be understood becomes a note too, so it is recorded.
+ */
+import { ApplicationFailure, setDefaultSignalHandler, setHandler, Trigger } from '@temporalio/workflow';
+import type { UpdateDefinition } from '@temporalio/common';
+import {
+  type Checked,
+  checkScheduleMessage,
+  describeSchedule,
+  type ScheduleDescription,
+  type ScheduleMessage,
+  type ScheduleMessageKind,
+  scheduleSignals,
+  scheduleUpdates,
+} from '../../src/contract/messages.ts';
+
+/** `reply` is there for an update: it must be settled, with an answer or an ApplicationFailure. */
+export interface Note {
+  readonly message: ScheduleMessage | { readonly kind: 'unreadable'; readonly problem: string };
+  readonly reply?: Trigger<unknown>;
+}
+
+export interface Inbox {
+  readonly notes: Note[];
+  /** Messages taken in this run of the workflow. */
+  taken: number;
+}
+
+export function openInbox(describe: () => ScheduleDescription): Inbox {
+  const inbox: Inbox = { notes: [], taken: 0 };
+  const leave = (checked: Checked, reply?: Trigger<unknown>): void => {
+    const message =
+      'problem' in checked ? ({ kind: 'unreadable', problem: checked.problem } as const) : checked.message;
+    inbox.taken += 1;
+    inbox.notes.push(reply === undefined ? { message } : { message, reply });
+  };
+
+  setHandler(describeSchedule, describe);
+  for (const [kind, definition] of Object.entries(scheduleSignals)) {
+    setHandler(definition, (payload?: unknown) =>
+      leave(checkScheduleMessage(kind as ScheduleMessageKind, payload)),
+    );
+  }
+  setDefaultSignalHandler((name) => {
+    const known = Object.keys(scheduleSignals).join(', ');
+    leave({ problem: `unknown signal "${name}": known are ${known}` });
+  });
+  for (const [kind, definition] of Object.entries(scheduleUpdates)) {
+    answerUpdate(definition, kind as ScheduleMessageKind, leave);
+  }
+  return inbox;
+}
+
+function answerUpdate(
+  definition: UpdateDefinition<unknown, [unknown?]>,
+  kind: ScheduleMessageKind,
+  leave: (checked: Checked, reply: Trigger<unknown>) => void,
+): void {
+  setHandler(
+    definition,
+    async (payload?: unknown) => {
+      const reply = new Trigger<unknown>();
+      leave(checkScheduleMessage(kind, payload), reply);
+      return await reply;
+    },
+    {
+      validator: (payload?: unknown) => {
+        const checked = checkScheduleMessage(kind, payload);
+        if ('problem' in checked) throw ApplicationFailure.nonRetryable(checked.problem, 'InvalidInput');
+      },
+    },
+  );
+}
