@@ -1,0 +1,230 @@
+/**
+ * The gateway's HTTP interface as typed calls. Used by pool workers, the SDK and the CLI.
+ * Promise: a refusal arrives as the same error class that the store threw, silence as an error that names
+ * the address, and every call ends within its timeout. Connections are kept alive (by Node's fetch).
+ * May import the contract only.
+ */
+import type { z } from 'zod';
+import {
+  allocSchema,
+  deadLetterSchema,
+  disbandedSchema,
+  fireSchema,
+  leaseSchema,
+  pageSchema,
+  poolDetailsSchema,
+  poolSchema,
+  runSchema,
+  waitingEvalSchema,
+  workerSchema,
+} from '../contract/gateway.ts';
+import type { DeadLetter, Fire, Outcome, RunRecord, RunStatus } from '../contract/ledger.ts';
+import type {
+  Alloc,
+  AllocRef,
+  Pool,
+  PoolSettings,
+  PoolWorker,
+  WaitingEval,
+  WorkerLease,
+  WorkerRegistration,
+} from '../contract/pools.ts';
+import {
+  type CallOptions,
+  type GatewayClientOptions,
+  GatewayHttp,
+  GatewayUnavailableError,
+  type HttpCall,
+} from './gateway-http.ts';
+
+export { type CallOptions, type GatewayClientOptions, GatewayUnavailableError };
+
+export interface PageOptions extends CallOptions {
+  /** At most 100, which is the default. */
+  readonly limit?: number | undefined;
+  readonly cursor?: string | undefined;
+}
+
+export interface ListPage<T> {
+  readonly items: readonly T[];
+  /** Absent on the last page. */
+  readonly nextCursor?: string;
+}
+
+/** How much of a pool is there and used; `complete` is false where a count stopped at its bound. */
+export interface PoolCounts {
+  readonly workers: number;
+  readonly capacity: number;
+  readonly free: number;
+  readonly allocs: number;
+  readonly waiting: number;
+  readonly complete: boolean;
+}
+
+/**
+ * Every method throws GatewayUnavailableError (an UnavailableError), InvalidInputError, and
+ * EscapementError with code `Unauthorized`, besides what it names itself.
+ * @example
+ * const gateway = new GatewayClient({ url: 'http://127.0.0.1:7280', key });
+ * await gateway.createPool('gpu', { workerTtlMs: 5_000 });
+ */
+export class GatewayClient {
+  readonly #http: GatewayHttp;
+
+  /** @throws InvalidInputError where the url is none */
+  constructor(options: GatewayClientOptions) {
+    this.#http = new GatewayHttp(options);
+  }
+
+  /** Without a slash at its end. */
+  get url(): string {
+    return this.#http.url;
+  }
+
+  // -- pools ---------------------------------------------------------------------------------------
+
+  /** @throws AlreadyExistsError (PoolExists) */
+  createPool(id: string, settings?: Partial<PoolSettings>, options?: CallOptions): Promise<Pool> {
+    const body = settings === undefined ? { id } : { id, settings };
+    return this.#read(poolSchema, { method: 'POST', path: ['pools'], body, ...options });
+  }
+
+  /** @throws NotExistsError (PoolNotExists) */
+  getPool(id: string, options?: CallOptions): Promise<Pool & { readonly counts: PoolCounts }> {
+    return this.#read(poolDetailsSchema, { method: 'GET', path: ['pools', id], ...options });
+  }
+
+  listPools(page?: PageOptions): Promise<ListPage<Pool>> {
+    return this.#list(poolSchema, ['pools'], page);
+  }
+
+  /** Absent succeeds. */
+  disbandPool(id: string, options?: CallOptions): Promise<{ readonly refused: readonly WaitingEval[] }> {
+    return this.#read(disbandedSchema, { method: 'DELETE', path: ['pools', id], ...options });
+  }
+
+  listWorkers(poolId: string, page?: PageOptions): Promise<ListPage<PoolWorker>> {
+    return this.#list(workerSchema, ['pools', poolId, 'workers'], page);
+  }
+
+  listAllocs(poolId: string, page?: PageOptions): Promise<ListPage<Alloc>> {
+    return this.#list(allocSchema, ['pools', poolId, 'allocs'], page);
+  }
+
+  /** The queue, in the order in which it is served. */
+  listWaiting(poolId: string, page?: PageOptions): Promise<ListPage<WaitingEval>> {
+    return this.#list(waitingEvalSchema, ['pools', poolId, 'evals'], page);
+  }
+
+  // -- worker protocol -----------------------------------------------------------------------------
+
+  /** @throws NotExistsError (PoolNotExists), PoolDisbandedError, AlreadyExistsError (WorkerExists) */
+  registerWorker(
+    registration: WorkerRegistration,
+    options?: CallOptions & { readonly replace?: boolean },
+  ): Promise<WorkerLease> {
+    const { poolId, workerId, ...body } = registration;
+    const { replace = false, ...call } = options ?? {};
+    const path = ['pools', poolId, 'workers', workerId];
+    return this.#read(leaseSchema, { method: 'PUT', path, body: { ...body, replace }, ...call });
+  }
+
+  /**
+   * `running` holds at most `RUNNING_PER_RENEWAL_MAX` (150) allocs.
+   * @throws NotExistsError (WorkerNotExists)
+   */
+  renewWorker(
+    worker: { readonly poolId: string; readonly workerId: string; readonly incarnation: string },
+    running: readonly AllocRef[],
+    options?: CallOptions,
+  ): Promise<WorkerLease> {
+    const { poolId, workerId, incarnation } = worker;
+    const path = ['pools', poolId, 'workers', workerId, 'renew'];
+    return this.#read(leaseSchema, { method: 'POST', path, body: { incarnation, running }, ...options });
+  }
+
+  /** @throws NotExistsError (WorkerNotExists) */
+  async drainWorker(
+    poolId: string,
+    workerId: string,
+    incarnation?: string,
+    options?: CallOptions,
+  ): Promise<void> {
+    const body = incarnation === undefined ? {} : { incarnation };
+    const path = ['pools', poolId, 'workers', workerId, 'drain'];
+    await this.#http.call({ method: 'POST', path, body, ...options });
+  }
+
+  /** Absent succeeds. */
+  async removeWorker(
+    poolId: string,
+    workerId: string,
+    incarnation?: string,
+    options?: CallOptions,
+  ): Promise<void> {
+    const path = ['pools', poolId, 'workers', workerId];
+    await this.#http.call({ method: 'DELETE', path, query: { incarnation }, ...options });
+  }
+
+  // -- ledger --------------------------------------------------------------------------------------
+
+  listFires(
+    filter: {
+      readonly scheduleId?: string | undefined;
+      readonly fromMs?: number | undefined;
+      readonly untilMs?: number | undefined;
+      readonly outcome?: Outcome | undefined;
+    } = {},
+    page?: PageOptions,
+  ): Promise<ListPage<Fire>> {
+    const { fromMs: from, untilMs: until, scheduleId, outcome } = filter;
+    return this.#list(fireSchema, ['fires'], page, { scheduleId, from, until, outcome });
+  }
+
+  listRuns(
+    filter: {
+      readonly scheduleId?: string | undefined;
+      readonly jobId?: string | undefined;
+      readonly status?: RunStatus | undefined;
+    } = {},
+    page?: PageOptions,
+  ): Promise<ListPage<RunRecord>> {
+    const { scheduleId, jobId, status } = filter;
+    return this.#list(runSchema, ['runs'], page, { scheduleId, jobId, status });
+  }
+
+  /** @throws NotExistsError (InvocationNotExists) */
+  getRun(invocationId: string, options?: CallOptions): Promise<RunRecord> {
+    return this.#read(runSchema, { method: 'GET', path: ['runs', invocationId], ...options });
+  }
+
+  listDeadLetters(page?: PageOptions): Promise<ListPage<DeadLetter>> {
+    return this.#list(deadLetterSchema, ['dead-letters'], page);
+  }
+
+  // -- the way there -------------------------------------------------------------------------------
+
+  #list<T>(
+    item: z.ZodType,
+    path: readonly string[],
+    page: PageOptions = {},
+    filter: Readonly<Record<string, string | number | undefined>> = {},
+  ): Promise<ListPage<T>> {
+    const { limit, cursor, ...options } = page;
+    return this.#read(pageSchema(item), {
+      method: 'GET',
+      path,
+      query: { ...filter, limit, cursor },
+      ...options,
+    });
+  }
+
+  /** The schema checks what a compiler cannot see; it differs from `T` only in how absent fields are typed. */
+  async #read<T>(schema: z.ZodType, call: HttpCall): Promise<T> {
+    const body: unknown = await (await this.#http.call(call)).json().catch(() => undefined);
+    const answer = schema.safeParse(body);
+    if (answer.success) return answer.data as T;
+    const advice = `it answered what no gateway of this version does (${answer.error.issues[0]?.message}): check the address`;
+    throw new GatewayUnavailableError(`the gateway at ${this.url}`, advice, 200);
+  }
+}

@@ -1,0 +1,12 @@
+/** `escapement/client`: start and signal schedules and jobs, read pools and the ledger. Loads no worker. */
+export { InvocationHandle, type InvocationStatus, JobHandle } from './job-handle.ts';
+export { GatewayClient, type GatewayClientOptions } from './gateway-client.ts';
+export { ScheduleHandle } from './schedule-handle.ts';
+export {
+  type JobOptions,
+  type ScheduleListItem,
+  Scheduler,
+  type SchedulerOptions,
+} from './scheduler.ts';
+// What every side agrees on, and the errors to catch.
+export * from '../contract/index.ts';

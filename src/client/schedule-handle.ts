@@ -1,0 +1,196 @@
+/**
+ * ScheduleHandle: everything one can do to one schedule. Changes are Temporal Updates, so they answer when they are
+ * done and refuse with the schedule's own words; the signals of the same names do the same without an answer.
+ */
+import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import {
+  isGrpcServiceError,
+  type Client,
+  QueryNotRegisteredError,
+  WorkflowNotFoundError,
+  WorkflowUpdateFailedError,
+} from '@temporalio/client';
+import { ApplicationFailure, type UpdateDefinition } from '@temporalio/common';
+import { EscapementError, InvalidInputError, NotExistsError } from '../contract/errors.ts';
+import type { Names } from '../contract/ids.ts';
+import {
+  type ChangeNote,
+  type ChangeRequest,
+  type DeleteRequest,
+  describeSchedule,
+  isRecord,
+  type ScheduleDescription,
+  scheduleSignals,
+  scheduleUpdates,
+  type SuspendRequest,
+  type TriggerRequest,
+  type TriggerResult,
+} from '../contract/messages.ts';
+import type { ScheduleInput } from '../contract/schedule.ts';
+import { compileSpec } from '../core/cron/spec.ts';
+import { orUnavailable } from './connect.ts';
+import { checkSchedule } from './definition.ts';
+
+/** How long a change may wait for a worker; the change itself takes milliseconds. */
+const ANSWER_TIMEOUT_MS = 15_000;
+const FIRST_ANSWER_PAUSE_MS = 100;
+const FIRST_ANSWER_TRIES_MAX = ANSWER_TIMEOUT_MS / FIRST_ANSWER_PAUSE_MS;
+const NOBODY = 'no orchestration worker answers: is `escapement worker` (or `escapement dev`) running?';
+
+/** An update that arrives in the very moment in which the schedule continues as new, or ends, is sent again. */
+const UPDATE_ATTEMPTS_MAX = 5;
+const FAILED_PRECONDITION = 9;
+
+/** The server gave the update up with its workflow task; nothing was done. */
+function isAborted(error: unknown): boolean {
+  for (let cause = error; cause instanceof Error; cause = cause.cause) {
+    if (isGrpcServiceError(cause) && Number(cause.code) === FAILED_PRECONDITION) return true;
+  }
+  return false;
+}
+
+export class ScheduleHandle {
+  readonly #client: Client;
+  readonly #names: Names;
+
+  constructor(
+    client: Client,
+    names: Names,
+    readonly id: string,
+  ) {
+    this.#client = client;
+    this.#names = names;
+  }
+
+  get workflowId(): string {
+    return this.#names.scheduleWorkflowId(this.id);
+  }
+
+  /** Switches on; counts afresh from now. Nothing changes if it is on. */
+  enable(note: ChangeNote = {}): Promise<ScheduleDescription> {
+    return this.#update(scheduleUpdates.enable, note);
+  }
+
+  /** Switches off and forgets its place; runs that go on go on. `until`: ISO 8601 instant of its return. */
+  disable(request: SuspendRequest = {}): Promise<ScheduleDescription> {
+    return this.#update(scheduleUpdates.disable, request);
+  }
+
+  /** Holds it and keeps its place: what falls due meanwhile is recorded as paused and not replayed. */
+  pause(request: SuspendRequest = {}): Promise<ScheduleDescription> {
+    return this.#update(scheduleUpdates.pause, request);
+  }
+
+  resume(note: ChangeNote = {}): Promise<ScheduleDescription> {
+    return this.#update(scheduleUpdates.resume, note);
+  }
+
+  /**
+   * Replaces the definition from now on; an identical one changes nothing.
+   * @throws InvalidInputError; EscapementError `RevisionConflict` with the current revision in `details`
+   */
+  async change(
+    schedule: ScheduleInput,
+    options: ChangeNote & { readonly revision?: number } = {},
+  ): Promise<ScheduleDescription> {
+    checkSchedule(`schedule "${this.id}"`, schedule, Date.now());
+    const request: ChangeRequest = { schedule, ...options };
+    return await this.#update(scheduleUpdates.changeSchedule, request);
+  }
+
+  /** Runs it now, by its overlap rule; the answer says what came of it. */
+  trigger(request: TriggerRequest = {}): Promise<TriggerResult> {
+    // A key of its own, so that a repeated call is one run.
+    return this.#update(scheduleUpdates.trigger, { key: randomUUID(), ...request });
+  }
+
+  describe(): Promise<ScheduleDescription> {
+    return this.#call(async () => {
+      const handle = this.#client.workflow.getHandle(this.workflowId);
+      // Temporal answers queries of closed workflows too, but a deleted schedule is not there any more.
+      const { status } = await this.#soon(() => handle.describe());
+      if (status.name !== 'RUNNING') throw this.#notExists();
+      return await this.#soon(() => onceOpen(() => handle.query(describeSchedule)));
+    });
+  }
+
+  /** The next `count` nominal times after `afterMs` (default now), ms since the epoch, whether or not it is paused. */
+  async nextTimes(count = 10, afterMs = Date.now()): Promise<readonly number[]> {
+    const { definition } = await this.describe();
+    const result = compileSpec(definition.spec);
+    if (!result.ok) throw new InvalidInputError(`schedule "${this.id}"`, result.issues);
+    return result.compiled.times(afterMs, Number.MAX_SAFE_INTEGER, count);
+  }
+
+  /** Ends it. Its running invocation goes on unless `cancelRunning` is set; the ledger stays. */
+  async delete(request: DeleteRequest = {}): Promise<void> {
+    await this.#call(async () => {
+      const handle = this.#client.workflow.getHandle(this.workflowId);
+      await handle.signal(scheduleSignals.delete, request);
+      await this.#soon(() => handle.result());
+    });
+  }
+
+  #update<R, A>(definition: UpdateDefinition<R, [A?]> | UpdateDefinition<R, [A]>, request: A): Promise<R> {
+    return this.#call(async () => {
+      const handle = this.#client.workflow.getHandle(this.workflowId);
+      const update = definition as UpdateDefinition<R, [A]>;
+      for (let attempt = 1; ; attempt += 1) {
+        try {
+          return await this.#soon(() => handle.executeUpdate(update, { args: [request] }));
+        } catch (error) {
+          if (attempt === UPDATE_ATTEMPTS_MAX || !isAborted(error)) throw error;
+        }
+      }
+    });
+  }
+
+  #soon<T>(call: () => Promise<T>): Promise<T> {
+    const deadline = Date.now() + ANSWER_TIMEOUT_MS;
+    return orUnavailable(`schedule "${this.id}"`, NOBODY, () =>
+      this.#client.connection.withDeadline(deadline, call),
+    );
+  }
+
+  async #call<T>(call: () => Promise<T>): Promise<T> {
+    try {
+      return await call();
+    } catch (error) {
+      throw this.#translated(error);
+    }
+  }
+
+  #notExists(cause?: unknown): NotExistsError {
+    const message = `schedule "${this.id}" does not exist: \`escapement schedule list\` shows those that do`;
+    return new NotExistsError('ScheduleNotExists', message, { scheduleId: this.id }, { cause });
+  }
+
+  #translated(error: unknown): unknown {
+    if (error instanceof WorkflowNotFoundError) {
+      return this.#notExists(error);
+    }
+    if (!(error instanceof WorkflowUpdateFailedError)) return error;
+    const { cause } = error;
+    if (!(cause instanceof ApplicationFailure)) return error;
+    const [details] = cause.details ?? [];
+    if (cause.type === 'RevisionConflict') {
+      const given = isRecord(details) ? details : {};
+      return new EscapementError('RevisionConflict', cause.message, given, { cause: error });
+    }
+    const subject = `schedule "${this.id}"`;
+    return new InvalidInputError(subject, [{ path: '', message: cause.message }], { cause: error });
+  }
+}
+
+/** In its first moment a workflow has no answer yet: it is asked again until the deadline of the call. */
+async function onceOpen<T>(ask: () => Promise<T>): Promise<T> {
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return await ask();
+    } catch (error) {
+      if (!(error instanceof QueryNotRegisteredError) || tries === FIRST_ANSWER_TRIES_MAX) throw error;
+      await sleep(FIRST_ANSWER_PAUSE_MS);
+    }
+  }
+}

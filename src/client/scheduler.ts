@@ -1,0 +1,299 @@
+/**
+ * Scheduler: the SDK's entry. Speaks to Temporal for schedules, jobs and invocations, to the gateway for pools and the
+ * ledger. Holds one connection; safe to share.
+ */
+import { randomUUID } from 'node:crypto';
+import {
+  Client,
+  type ClientInterceptors,
+  type Connection,
+  WorkflowExecutionAlreadyStartedError,
+  WorkflowNotFoundError,
+} from '@temporalio/client';
+import type { DataConverter } from '@temporalio/common';
+import { type ConfigOptions, loadConfig } from '../config/config.ts';
+import { AlreadyExistsError, InvalidInputError } from '../contract/errors.ts';
+import { createNames, idProblem, type Names, parseWorkflowId } from '../contract/ids.ts';
+import type { InvocationInput } from '../contract/invocation.ts';
+import { parseInstant, type ScheduleStateName } from '../contract/messages.ts';
+import type { RunInput, ScheduleInput } from '../contract/schedule.ts';
+import { parseRun } from '../contract/schemas.ts';
+import { invocationAttributes, invocationStart, startRefusal } from '../contract/starts.ts';
+import { parseDuration } from '../core/duration.ts';
+import { connectTemporal } from './connect.ts';
+import { checkSchedule } from './definition.ts';
+import { GatewayClient } from './gateway-client.ts';
+import { InvocationHandle, type InvocationStatus, JobHandle } from './job-handle.ts';
+import { ScheduleHandle } from './schedule-handle.ts';
+
+export interface SchedulerOptions extends ConfigOptions {
+  /** Use this connection; it is then not closed by `close`. */
+  readonly connection?: Connection;
+  readonly dataConverter?: DataConverter;
+  readonly interceptors?: ClientInterceptors;
+}
+
+export interface ScheduleListItem {
+  readonly id: string;
+  /** Absent where the search attributes are not registered. */
+  readonly state?: ScheduleStateName;
+  readonly pool?: string;
+  readonly target?: string;
+  readonly startedAtMs: number;
+}
+
+export interface JobOptions {
+  /** Default: a new UUID. */
+  readonly id?: string;
+}
+
+/**
+ * @example
+ * const scheduler = await Scheduler.connect();
+ * const nightly = await scheduler.schedules.create('nightly', {
+ *   spec: '0 2 * * *', timeZone: 'Europe/Berlin', target: 'command', input: { command: ['./report.sh'] },
+ * });
+ * await nightly.trigger();
+ * await scheduler.in('5m', { target: 'command', input: { command: ['date'] } });
+ * await scheduler.close();
+ */
+export class Scheduler {
+  readonly schedules: Schedules;
+  readonly jobs: Jobs;
+  readonly invocations: Invocations;
+  readonly #ownConnection: Connection | undefined;
+
+  private constructor(
+    /** Temporal's own client, for everything else one may want of it. */
+    readonly client: Client,
+    readonly names: Names,
+    /** Pools, ledger, runs and dead letters. */
+    readonly gateway: GatewayClient,
+    ownConnection: Connection | undefined,
+  ) {
+    this.schedules = new Schedules(client, names);
+    this.jobs = new Jobs(client, names);
+    this.invocations = new Invocations(client, names);
+    this.#ownConnection = ownConnection;
+  }
+
+  /**
+   * Settings not given come from the environment, Temporal's configuration file, or the system that runs in this
+   * folder. @throws InvalidInputError, UnavailableError
+   */
+  static async connect(options: SchedulerOptions = {}): Promise<Scheduler> {
+    const config = loadConfig(options);
+    const connection = options.connection ?? (await connectTemporal(config.temporal));
+    const client = new Client({
+      connection,
+      namespace: config.namespace,
+      ...(options.dataConverter && { dataConverter: options.dataConverter }),
+      ...(options.interceptors && { interceptors: options.interceptors }),
+    });
+    const gateway = new GatewayClient({ url: config.gatewayUrl, key: config.gatewayKey ?? '' });
+    const own = options.connection === undefined ? connection : undefined;
+    return new Scheduler(client, createNames(config.deployment), gateway, own);
+  }
+
+  /** Runs a job once at an instant (a Date, ms, or ISO 8601 with offset); one that has passed runs at once. */
+  at(instant: Date | number | string, job: RunInput, options: JobOptions = {}): Promise<JobHandle> {
+    const atMs = instantMs(instant);
+    if (atMs === undefined || !Number.isFinite(atMs)) {
+      const message = `${JSON.stringify(instant)} is not an instant: write for example "2026-01-31T09:00:00Z"`;
+      throw new InvalidInputError('job', [{ path: 'at', message }]);
+    }
+    return this.jobs.start(atMs, job, options);
+  }
+
+  /** Runs a job once after a length of time (`"5m"`, or ms). */
+  in(delay: number | string, job: RunInput, options: JobOptions = {}): Promise<JobHandle> {
+    const parsed = parseDuration(delay);
+    if (!parsed.ok) throw new InvalidInputError('job', [{ path: 'in', message: parsed.message }]);
+    return this.jobs.start(Date.now() + parsed.ms, job, options);
+  }
+
+  async close(): Promise<void> {
+    await this.#ownConnection?.close();
+  }
+}
+
+function instantMs(instant: Date | number | string): number | undefined {
+  if (typeof instant === 'string') return parseInstant(instant);
+  return typeof instant === 'number' ? instant : instant.getTime();
+}
+
+export class Schedules {
+  readonly #client: Client;
+  readonly #names: Names;
+
+  constructor(client: Client, names: Names) {
+    this.#client = client;
+    this.#names = names;
+  }
+
+  /** @throws InvalidInputError; AlreadyExistsError (ScheduleExists), and then nothing has changed */
+  async create(id: string, schedule: ScheduleInput): Promise<ScheduleHandle> {
+    refuseId('schedule', id);
+    const { definition } = checkSchedule(`schedule "${id}"`, schedule, Date.now());
+    const { run, spec } = definition;
+    try {
+      await this.#client.workflow.start('scheduleWorkflow', {
+        args: [schedule],
+        taskQueue: this.#names.schedulesQueue,
+        workflowId: this.#names.scheduleWorkflowId(id),
+        staticSummary: `${run.target.name}: ${spec.expressions.join(' | ')}`,
+        staticDetails: scheduleDetails(id, definition.note),
+      });
+    } catch (error) {
+      if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
+      const message = `schedule "${id}" exists already: change it with change(), or delete it first`;
+      throw new AlreadyExistsError('ScheduleExists', message, { scheduleId: id }, { cause: error });
+    }
+    return this.get(id);
+  }
+
+  /** A handle; whether the schedule exists shows with the first call on it. */
+  get(id: string): ScheduleHandle {
+    refuseId('schedule', id);
+    return new ScheduleHandle(this.#client, this.#names, id);
+  }
+
+  async delete(id: string, options: { readonly cancelRunning?: boolean } = {}): Promise<void> {
+    await this.get(id).delete(options);
+  }
+
+  /** All schedules of this deployment; Temporal's visibility may lag by a second. */
+  async *list(): AsyncGenerator<ScheduleListItem> {
+    const query = 'WorkflowType = "scheduleWorkflow" AND ExecutionStatus = "Running"';
+    for await (const found of this.#client.workflow.list({ query })) {
+      const parsed = parseWorkflowId(found.workflowId);
+      if (parsed?.noun !== 'schedule' || parsed.deployment !== this.#names.deployment) continue;
+      const { searchAttributes: said } = found;
+      yield {
+        id: parsed.id,
+        startedAtMs: found.startTime.getTime(),
+        ...definedOnly({
+          state: said.EscapementState?.[0] as ScheduleStateName | undefined,
+          pool: said.EscapementPool?.[0] as string | undefined,
+          target: said.EscapementTarget?.[0] as string | undefined,
+        }),
+      };
+    }
+  }
+}
+
+export class Jobs {
+  readonly #client: Client;
+  readonly #names: Names;
+
+  constructor(client: Client, names: Names) {
+    this.#client = client;
+    this.#names = names;
+  }
+
+  get(id: string): JobHandle {
+    refuseId('job', id);
+    return new JobHandle(this.#client, this.#names.jobWorkflowId(id), id);
+  }
+
+  /** @throws InvalidInputError; AlreadyExistsError (JobExists): a job's id is used once */
+  async start(dueAtMs: number, job: RunInput, { id = randomUUID() }: JobOptions): Promise<JobHandle> {
+    refuseId('job', id);
+    const run = parseRun(`job "${id}"`, job);
+    const input: InvocationInput = {
+      run,
+      why: 'job',
+      jobId: id,
+      requestedAtMs: Date.now(),
+      nominalAtMs: dueAtMs,
+      dueAtMs,
+    };
+    try {
+      await this.#startOnce(invocationStart(this.#names, this.#names.jobWorkflowId(id), input, dueAtMs));
+    } catch (error) {
+      if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
+      const message = `job "${id}" exists already (a job's id is used once): leave the id out to get a new one`;
+      throw new AlreadyExistsError('JobExists', message, { jobId: id }, { cause: error });
+    }
+    return this.get(id);
+  }
+
+  /** With search attributes where the namespace has them; they are no reason not to run. */
+  async #startOnce(start: ReturnType<typeof invocationStart>): Promise<void> {
+    const typedSearchAttributes = invocationAttributes(start.args[0]);
+    try {
+      await this.#client.workflow.start('invocationWorkflow', { ...start, typedSearchAttributes });
+    } catch (error) {
+      if (startRefusal(error) === undefined) throw error;
+      await this.#client.workflow.start('invocationWorkflow', start);
+    }
+  }
+}
+
+export class Invocations {
+  readonly #client: Client;
+  readonly #names: Names;
+
+  constructor(client: Client, names: Names) {
+    this.#client = client;
+    this.#names = names;
+  }
+
+  /** @param id its workflow id, such as `schedule/nightly/2026-01-31T02:00:00Z` */
+  get(id: string): InvocationHandle {
+    return new InvocationHandle(this.#client, id);
+  }
+
+  /** Invocations that Temporal still knows, newest first; older ones are in the ledger. */
+  async *list(
+    options: { readonly scheduleId?: string; readonly running?: boolean } = {},
+  ): AsyncGenerator<InvocationStatus> {
+    const query = [
+      'WorkflowType = "invocationWorkflow"',
+      options.running === true && 'ExecutionStatus = "Running"',
+      options.scheduleId !== undefined &&
+        `WorkflowId STARTS_WITH "${this.#names.scheduleWorkflowId(options.scheduleId)}/"`,
+    ];
+    const found = this.#client.workflow.list({ query: query.filter(Boolean).join(' AND ') });
+    for await (const { workflowId, status, startTime, closeTime } of found) {
+      if (parseWorkflowId(workflowId)?.deployment !== this.#names.deployment) continue;
+      yield {
+        id: workflowId,
+        status: status.name,
+        startedAtMs: startTime.getTime(),
+        ...(closeTime !== undefined && { closedAtMs: closeTime.getTime() }),
+      };
+    }
+  }
+
+  /** True while a workflow of that id is open. */
+  async isRunning(id: string): Promise<boolean> {
+    try {
+      const { status } = await this.#client.workflow.getHandle(id).describe();
+      return status.name === 'RUNNING';
+    } catch (error) {
+      if (error instanceof WorkflowNotFoundError) return false;
+      throw error;
+    }
+  }
+}
+
+function refuseId(noun: string, id: string): void {
+  const message = idProblem(noun, id);
+  if (message !== undefined) throw new InvalidInputError(noun, [{ path: 'id', message }]);
+}
+
+function scheduleDetails(id: string, note: string | undefined): string {
+  const how = [
+    `Schedule **${id}** of Escapement. Its card is under *Current details*; its runs have ids that begin with \`schedule/${id}/\`.`,
+    'Signals: `enable`, `disable`, `pause`, `resume`, `changeSchedule`, `trigger`, `delete`. Query: `describe`.',
+  ];
+  return note === undefined ? how.join('\n\n') : [note, ...how].join('\n\n');
+}
+
+function definedOnly<T extends Record<string, unknown>>(
+  values: T,
+): { [K in keyof T]?: Exclude<T[K], undefined> } {
+  const defined = Object.entries(values).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(defined) as { [K in keyof T]?: Exclude<T[K], undefined> };
+}
