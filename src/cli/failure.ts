@@ -1,0 +1,52 @@
+/**
+ * What went wrong, as an exit code and as lines for a person. Called by main.ts only.
+ * Promise: an error made on purpose prints what it says and no stack; input at fault is 2, all else 1.
+ * It may not import Temporal's packages: `--help` and `next` must start at once.
+ */
+import { CommanderError } from 'commander';
+import { EscapementError, InvalidInputError } from '../contract/errors.ts';
+
+const BAD_INPUT = 2;
+const FAILED = 1;
+
+/** Prints the error to stderr where that has not been done yet. */
+export function exitCodeOf(error: unknown, options: { readonly verbose: boolean }): number {
+  // Commander has printed its help or its complaint already.
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : BAD_INPUT;
+  process.stderr.write(
+    linesOf(error)
+      .map((line) => `error: ${line}\n`)
+      .join(''),
+  );
+  const unexpected = !(error instanceof EscapementError);
+  if (options.verbose && error instanceof Error) process.stderr.write(`${stackOf(error)}\n`);
+  else if (unexpected) process.stderr.write('(--verbose shows where this comes from)\n');
+  return error instanceof EscapementError && error.code === 'InvalidInput' ? BAD_INPUT : FAILED;
+}
+
+function linesOf(error: unknown): readonly string[] {
+  if (error instanceof InvalidInputError) return issueLines(error);
+  if (error instanceof EscapementError) return [error.message];
+  return [messageOf(error)];
+}
+
+/** Several things at fault are several lines. */
+function issueLines(error: InvalidInputError): readonly string[] {
+  if (error.issues.length < 2) return [error.message];
+  const subject = String(error.details['subject']);
+  return error.issues.map(({ path, message }) => [subject, path, message].filter(Boolean).join(': '));
+}
+
+/** gRPC and the SDK wrap what happened: the innermost cause says it best. */
+export function messageOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const own = error.message.trim() === '' ? error.name : error.message;
+  if (!(error.cause instanceof Error)) return own;
+  const inner = messageOf(error.cause);
+  return own.includes(inner) ? own : `${own}: ${inner}`;
+}
+
+function stackOf(error: Error): string {
+  const own = error.stack ?? error.message;
+  return error.cause instanceof Error ? `${own}\ncaused by: ${stackOf(error.cause)}` : own;
+}

@@ -1,0 +1,112 @@
+/**
+ * What commands print: one JSON document or text on stdout, everything beside the answer on stderr.
+ * Used by all commands. Imports cli-table3 only where a table is drawn.
+ */
+import { isoInstant } from '../contract/ids.ts';
+import { formatDuration } from '../core/duration.ts';
+
+export interface Answer {
+  /** Printed with `--json`, after `presentable`. */
+  readonly json: unknown;
+  /** Printed otherwise; without a newline at its end. */
+  readonly text: string;
+}
+
+export function print(answer: Answer, options: { readonly json?: boolean | undefined }): void {
+  const text =
+    options.json === true ? JSON.stringify(presentable(answer.json) ?? null, null, 2) : answer.text;
+  process.stdout.write(`${text}\n`);
+}
+
+/** For a person, whatever the format of the answer. */
+export function warn(kind: 'note' | 'warning', lines: readonly string[]): void {
+  process.stderr.write(lines.map((line) => `${kind}: ${line}\n`).join(''));
+}
+
+/** Instants whose names do not end in `AtMs`. */
+const INSTANTS = new Set([
+  'sinceMs',
+  'untilMs',
+  'fromMs',
+  'toMs',
+  'anchorMs',
+  'lastRewindMs',
+  'whenMs',
+  'nextTimesMs',
+]);
+
+/** What users hand in and get out is theirs: its fields keep their names and values. */
+const OPAQUE = new Set(['input', 'result']);
+
+/**
+ * A value as `--json` shows it: instants are ISO 8601 in UTC and lose the `Ms` of their names (`startedAtMs` becomes
+ * `startedAt`); lengths of time stay in milliseconds under their own names.
+ */
+function presentable(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(presentable);
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([key, field]: [string, unknown]) => {
+      if (OPAQUE.has(key)) return [key, field];
+      if (!INSTANTS.has(key) && !key.endsWith('AtMs')) return [key, presentable(field)];
+      return [key.slice(0, -2), Array.isArray(field) ? field.map(instantText) : instantText(field)];
+    }),
+  );
+}
+
+function instantText(value: unknown): unknown {
+  return typeof value === 'number' && Math.abs(value) <= 8.64e15 ? isoInstant(value) : value;
+}
+
+/** Instants in tables: to the second, as `2026-03-08 07:00:00`. */
+export function shortInstant(atMs: number | undefined): string {
+  return atMs === undefined ? '' : new Date(atMs).toISOString().slice(0, 19).replace('T', ' ');
+}
+
+/** Lengths of time in tables, to two or three digits: `153ms`, `1.1s`, `2m5s`. */
+export function shortLength(ms: number): string {
+  const positive = Math.max(0, ms);
+  if (positive < 1_000) return `${Math.round(positive)}ms`;
+  if (positive < 60_000) return `${(positive / 1_000).toFixed(1)}s`;
+  return formatDuration(Math.round(positive / 1_000) * 1_000);
+}
+
+/** Aligned columns, no lines. `empty` stands for a table without rows. */
+export async function table(
+  head: readonly string[],
+  rows: readonly (readonly (string | number | undefined)[])[],
+  empty: string,
+): Promise<string> {
+  if (rows.length === 0) return empty;
+  const { default: Table } = await import('cli-table3');
+  const drawn = new Table({ head: [...head], chars: NO_LINES, style: NO_STYLE });
+  for (const row of rows) drawn.push(row.map((cell) => String(cell ?? '')));
+  return drawn
+    .toString()
+    .split('\n')
+    .map((line) => line.trimEnd())
+    .join('\n');
+}
+
+const NO_STYLE = { 'padding-left': 0, 'padding-right': 0, head: [], border: [] };
+const NO_LINES = {
+  ...{ top: '', 'top-mid': '', 'top-left': '', 'top-right': '' },
+  ...{ bottom: '', 'bottom-mid': '', 'bottom-left': '', 'bottom-right': '' },
+  ...{ left: '', 'left-mid': '', mid: '', 'mid-mid': '', right: '', 'right-mid': '', middle: '   ' },
+};
+
+/** Lines of `name  value`, the names padded to one width; entries without a value are left out. */
+export function card(entries: readonly (readonly [string, string | undefined])[]): string {
+  const shown = entries.filter((entry): entry is [string, string] => entry[1] !== undefined);
+  const width = Math.max(...shown.map(([name]) => name.length));
+  return shown
+    .map(
+      ([name, value]) => `  ${name.padEnd(width)}   ${value.replaceAll('\n', `\n${' '.repeat(width + 5)}`)}`,
+    )
+    .join('\n');
+}
+
+/** A section under a card. */
+export function section(title: string, lines: readonly string[]): string {
+  return lines.length === 0 ? '' : `\n\n${title}\n${lines.map((line) => `  ${line}`).join('\n')}`;
+}

@@ -1,0 +1,134 @@
+/** `escapement schedule …`: flags and help. What the commands do is loaded when one of them runs. */
+import { type Command, Option } from 'commander';
+import { id as idOf, instant, instantOrLength, limit, wholeNumber } from './arguments.ts';
+import type { Act, ActOptions, SuspendOptions, TriggerOptions } from './schedule-acts.ts';
+import { addScheduleFlags } from './schedule-flags.ts';
+import type { FiresOptions } from './schedule-read.ts';
+import type { ChangeOptions, CreateOptions } from './schedule-write.ts';
+import type { GlobalOptions } from './session.ts';
+
+const STRICT = 'an error where no worker could run it now, instead of a warning';
+
+export function addScheduleCommands(program: Command): void {
+  const schedule = program.command('schedule').description('schedules: make, look at, change, run');
+  addWriting(schedule);
+  addReading(schedule);
+  addActing(schedule);
+}
+
+function addWriting(schedule: Command): void {
+  addScheduleFlags(
+    schedule
+      .command('create')
+      .description('make a schedule')
+      .argument('<id>', 'of the schedule', idOf('schedule')),
+  )
+    .option('--disabled', 'made switched off')
+    .option('--strict', STRICT)
+    .action(async (id: string, _options: unknown, command: Command) => {
+      const { createSchedule } = await import('./schedule-write.ts');
+      await createSchedule(id, command.optsWithGlobals<CreateOptions>());
+    });
+  const change = schedule
+    .command('change')
+    .description('change what the flags name, or all of it with --file')
+    .argument('<id>', 'of the schedule', idOf('schedule'));
+  addNoteFlags(addScheduleFlags(change))
+    .option('--revision <n>', 'refused unless it is at this revision', wholeNumber)
+    .option('--strict', STRICT)
+    .action(async (id: string, _options: unknown, command: Command) => {
+      const { changeSchedule } = await import('./schedule-write.ts');
+      await changeSchedule(id, command.optsWithGlobals<ChangeOptions>());
+    });
+}
+
+function addReading(schedule: Command): void {
+  schedule
+    .command('list')
+    .description('all schedules')
+    .action(async (_options: unknown, command: Command) => {
+      const { listSchedules } = await import('./schedule-read.ts');
+      await listSchedules(command.optsWithGlobals<GlobalOptions>());
+    });
+  schedule
+    .command('describe')
+    .description('one schedule: definition, state, next times, problems')
+    .argument('<id>', 'of the schedule', idOf('schedule'))
+    .action(async (id: string, _options: unknown, command: Command) => {
+      const { describeSchedule } = await import('./schedule-read.ts');
+      await describeSchedule(id, command.optsWithGlobals<GlobalOptions>());
+    });
+  schedule
+    .command('fires')
+    .description('what became of its due times')
+    .argument('<id>', 'of the schedule', idOf('schedule'))
+    .option('--from <instant>', 'due from then on', instant)
+    .option('--until <instant>', 'due up to then', instant)
+    .addOption(new Option('--outcome <outcome>', 'only these').choices(OUTCOMES))
+    .option('--limit <n>', 'at most so many', limit, 20)
+    .action(async (id: string, _options: unknown, command: Command) => {
+      const { listFires } = await import('./schedule-read.ts');
+      await listFires(id, command.optsWithGlobals<FiresOptions>());
+    });
+}
+
+const OUTCOMES = [
+  ...['started', 'skipped-overlap', 'skipped-occurrence', 'held', 'moved', 'disabled', 'paused'],
+  ...['missed', 'superseded', 'dropped', 'duplicate', 'deleted', 'refused'],
+];
+
+const ACTS: readonly (readonly [Act, string])[] = [
+  ['enable', 'switch on; counts afresh from now'],
+  ['disable', 'switch off; its place is forgotten'],
+  ['pause', 'hold; it keeps its place'],
+  ['resume', 'go on after a pause'],
+];
+
+function addActing(schedule: Command): void {
+  for (const [act, description] of ACTS) {
+    const command = addNoteFlags(
+      schedule.command(act).description(description).argument('<id>', 'of the schedule', idOf('schedule')),
+    );
+    if (act === 'disable' || act === 'pause') {
+      command.option(
+        '--until <when>',
+        'goes back by itself at an instant, or after a length',
+        instantOrLength,
+      );
+    }
+    command.action(async (id: string, _options: unknown, self: Command) => {
+      const { actOnSchedule } = await import('./schedule-acts.ts');
+      await actOnSchedule(act, id, self.optsWithGlobals<SuspendOptions>());
+    });
+  }
+  addNoteFlags(
+    schedule
+      .command('trigger')
+      .description('run it now, by its overlap rule')
+      .argument('<id>', 'of the schedule', idOf('schedule')),
+  )
+    .option('--key <key>', 'makes asking twice one run')
+    .option('--input <json>', "instead of the target's input")
+    .option('--wait', 'wait for its end; exit code 1 unless it succeeds')
+    .action(async (id: string, _options: unknown, command: Command) => {
+      const { triggerSchedule } = await import('./schedule-acts.ts');
+      await triggerSchedule(id, command.optsWithGlobals<TriggerOptions>());
+    });
+  addNoteFlags(
+    schedule
+      .command('delete')
+      .description('end it; its record stays')
+      .argument('<id>', 'of the schedule', idOf('schedule')),
+  )
+    .option('--cancel-running', 'cancel what it runs, too')
+    .action(async (id: string, _options: unknown, command: Command) => {
+      const { deleteSchedule } = await import('./schedule-acts.ts');
+      await deleteSchedule(id, command.optsWithGlobals<ActOptions & { cancelRunning?: boolean }>());
+    });
+}
+
+function addNoteFlags(command: Command): Command {
+  return command
+    .option('--reason <text>', 'kept in the record')
+    .option('--actor <name>', 'kept in the record; default: you ($USER)');
+}

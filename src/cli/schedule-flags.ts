@@ -1,0 +1,163 @@
+/**
+ * A schedule from the command line: from flags, from a file, or for `change` from flags laid over the present
+ * definition. Used by schedule-write.ts. Pure but for the reading of the file.
+ */
+import { type Command, Option } from 'commander';
+import { InvalidInputError } from '../contract/errors.ts';
+import { isoInstant } from '../contract/ids.ts';
+import type { RunPolicy, ScheduleDefinition, ScheduleInput, SpecInput } from '../contract/schedule.ts';
+import { repeated } from './arguments.ts';
+import { addRunFlags, defined, readRunFlags, type RunFlags } from './run-flags.ts';
+
+export interface ScheduleFlags extends RunFlags {
+  readonly file?: string;
+  readonly spec?: readonly string[];
+  readonly cron?: readonly string[];
+  readonly timeZone?: string;
+  readonly dstGap?: 'next' | 'skip' | 'shift';
+  readonly dstRepeat?: 'first' | 'last' | 'both';
+  readonly phase?: string;
+  readonly anchor?: string;
+  readonly startAt?: string;
+  readonly endAt?: string;
+  readonly overlap?: 'skip' | 'allowAll';
+  readonly note?: string;
+}
+
+/** Flags beside `--file` that say nothing of the schedule itself. */
+const BESIDE_FILE = new Set([
+  ...['file', 'disabled', 'strict', 'reason', 'actor', 'revision', 'json', 'verbose'],
+  ...['address', 'namespace', 'profile', 'deployment', 'gatewayUrl', 'gatewayKey'],
+]);
+
+export function addScheduleFlags(command: Command): Command {
+  command
+    .option('--file <path>', 'the schedule from a YAML or JSON file, instead of flags')
+    .option(
+      '--spec <expression>',
+      'when: "every 15m", "0 2 * * *", "with 3s interval", … (repeatable)',
+      repeated,
+    )
+    .option('--cron <expression>', 'the same as --spec (repeatable)', repeated)
+    .option('--time-zone <zone>', 'IANA name; default UTC')
+    .addOption(
+      new Option('--dst-gap <rule>', 'wall times that a clock change leaves out').choices([
+        'next',
+        'skip',
+        'shift',
+      ]),
+    )
+    .addOption(
+      new Option('--dst-repeat <rule>', 'wall times that come twice').choices(['first', 'last', 'both']),
+    )
+    .option('--phase <length>', 'offset of "every …" from the grid')
+    .option('--anchor <instant>', 'the instant "every …" counts from')
+    .option('--start-at <instant>', 'not before it')
+    .option('--end-at <instant>', 'not after it')
+    .addOption(new Option('--overlap <rule>', 'default skip').choices(['skip', 'allowAll']))
+    .option('--note <text>', 'for people; shown in the Web UI');
+  return addRunFlags(command);
+}
+
+/** Refuses a file beside flags that say the same. @throws InvalidInputError */
+export function refuseFlagsBesideFile(subject: string, flags: ScheduleFlags): void {
+  const both = Object.keys(flags).filter((name) => !BESIDE_FILE.has(name));
+  if (both.length === 0) return;
+  const message = `says the whole schedule, so ${both.map(flagName).join(', ')} cannot be given too: write it into the file`;
+  throw new InvalidInputError(subject, [{ path: '--file', message }]);
+}
+
+function flagName(name: string): string {
+  return `--${name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+}
+
+/**
+ * The schedule that the flags give; over `base` where a definition is changed. Its schema is checked later.
+ * @throws InvalidInputError where flags contradict each other
+ */
+export function readScheduleFlags(
+  subject: string,
+  flags: ScheduleFlags,
+  base?: ScheduleInput,
+): ScheduleInput {
+  const run = readRunFlags(subject, flags, base);
+  const target = run.target ?? base?.target;
+  const spec = specOf(flags, base?.spec);
+  const missing = [
+    ...(spec === undefined
+      ? [{ path: '--spec', message: 'is missing: say when, such as --spec "every 15m"' }]
+      : []),
+    ...(target === undefined
+      ? [{ path: '--target', message: 'is missing: say what, such as --command "date" or --target NAME' }]
+      : []),
+  ];
+  if (spec === undefined || target === undefined) throw new InvalidInputError(subject, missing);
+  return { ...base, ...run, target, spec, ...defined({ overlap: flags.overlap, note: flags.note }) };
+}
+
+/** New expressions take the place of all present ones; settings beside them stay. */
+function specOf(flags: ScheduleFlags, base: SpecInput | undefined): SpecInput | undefined {
+  const given = [...(flags.spec ?? []), ...(flags.cron ?? [])];
+  const present = typeof base === 'object' && !Array.isArray(base) ? (base as SpecObject) : undefined;
+  const expressions = given.length > 0 ? given : present?.expressions;
+  if (expressions === undefined) return undefined;
+  const dst = defined({ gap: flags.dstGap, repeat: flags.dstRepeat });
+  return {
+    ...present,
+    expressions,
+    ...defined({
+      timeZone: flags.timeZone,
+      phase: flags.phase,
+      anchor: flags.anchor,
+      startAt: flags.startAt,
+      endAt: flags.endAt,
+    }),
+    ...(dst !== undefined && { dst: { ...present?.dst, ...dst } }),
+  };
+}
+
+type SpecObject = Exclude<SpecInput, string | readonly string[]>;
+
+/** A definition as a person would write it, every field spelt out: what reads it back gives the same definition. */
+export function inputOf({ spec, run, overlap, catchUp, note }: ScheduleDefinition): ScheduleInput {
+  const dst = defined({ gap: spec.dstGap, repeat: spec.dstRepeat });
+  const instant = (atMs: number | undefined) => (atMs === undefined ? undefined : isoInstant(atMs));
+  return {
+    ...runInputOf(run),
+    spec: {
+      expressions: spec.expressions,
+      timeZone: spec.timeZone,
+      ...(dst !== undefined && { dst }),
+      ...defined({
+        phase: spec.phaseMs,
+        anchor: instant(spec.anchorMs),
+        startAt: instant(spec.startAtMs),
+        endAt: instant(spec.endAtMs),
+      }),
+    },
+    overlap,
+    catchUp,
+    ...defined({ note }),
+  };
+}
+
+function runInputOf({ target, dataset, retry, timeouts, startDeadlineMs, ...run }: RunPolicy) {
+  return {
+    ...run,
+    target: target.name,
+    ...defined({ input: target.input, startDeadline: startDeadlineMs }),
+    ...(dataset && { dataset: { id: dataset.id, mode: dataset.mode, warmWait: dataset.warmWaitMs } }),
+    retry: {
+      limit: retry.limit,
+      minBackoff: retry.minBackoffMs,
+      maxBackoff: retry.maxBackoffMs,
+      coefficient: retry.coefficient,
+      ...defined({ ageLimit: retry.ageLimitMs }),
+    },
+    timeouts: {
+      attempt: timeouts.attemptMs,
+      heartbeat: timeouts.heartbeatMs,
+      scheduleToStart: timeouts.scheduleToStartMs,
+    },
+  };
+}
