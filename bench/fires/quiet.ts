@@ -1,0 +1,111 @@
+/**
+ * What the suite `fires` counts of ours alone: the events of an invocation that is granted capacity at once, and those
+ * that an idle schedule and an idle pool add while nothing happens. The whole product runs for it, under a
+ * deployment of its own: both orchestration workers, a gateway and a pool worker. Called by `suite.ts`.
+ */
+import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { DefaultLogger } from '@temporalio/worker';
+import { GatewayClient } from '../../src/client/gateway-client.ts';
+import { Schedules } from '../../src/client/scheduler.ts';
+import { createNames, type Names } from '../../src/contract/ids.ts';
+import { createGateway } from '../../src/gateway/app.ts';
+import { temporalCallbacks } from '../../src/gateway/temporal-callbacks.ts';
+import { createOrchestrationWorker } from '../../src/worker/orchestration.ts';
+import { PoolWorker } from '../../src/worker/pool-worker.ts';
+import { createTargets } from '../../src/worker/targets/registry.ts';
+import { defineTarget } from '../../src/worker/targets/target.ts';
+import { builtBundle, eventually, type Ground } from '../ground.ts';
+import type { Measured } from '../suite.ts';
+
+/** How long nothing happens. */
+export const QUIET_MS = 10_000;
+/** Shortest TTL of the pool: it is swept every third of it, so ten times in `QUIET_MS`. */
+const TTL_MS = 3_000;
+const INVOCATIONS = 5;
+const POOL = 'bench';
+
+export async function countQuiet(ground: Ground): Promise<readonly Measured[]> {
+  const names = createNames('bench-quiet');
+  await runProduct(ground, names);
+  const schedules = new Schedules(ground.client, names);
+  const run = { target: 'noop', pool: POOL };
+  const idle = await schedules.create('idle', { spec: '@every 12h', ...run });
+  const triggered = await schedules.create('triggered', { spec: 'triggered', ...run });
+
+  const invocations: number[] = [];
+  for (let i = 0; i < INVOCATIONS; i += 1) {
+    const { invocationId } = await triggered.trigger();
+    await ground.client.workflow.getHandle(invocationId).result();
+    invocations.push(await settledLength(ground, invocationId));
+  }
+  const watched = [idle.workflowId, names.poolWorkflowId(POOL)];
+  const lengths = () => Promise.all(watched.map((id) => settledLength(ground, id)));
+  const before = await lengths();
+  await sleep(QUIET_MS, undefined, { signal: ground.signal });
+  const after = await lengths();
+  const added = after.map((length, i) => length - (before[i] ?? Number.NaN));
+
+  const seconds = QUIET_MS / 1_000;
+  const sweeps = Math.round(QUIET_MS / (TTL_MS / 3));
+  return [
+    { metric: 'history events of an invocation granted at once', ours: invocations, goal: { ours: 14 } },
+    { metric: `history events an idle schedule adds in ${seconds} s`, ours: added.slice(0, 1), goal: none },
+    { metric: `history events an idle pool adds in ${sweeps} sweeps`, ours: added.slice(1), goal: none },
+  ];
+}
+
+const none = { ours: 0 };
+
+/** Events of a workflow that has no task to do at this moment. */
+async function settledLength(ground: Ground, workflowId: string): Promise<number> {
+  return await eventually(ground, `${workflowId} at rest`, 10_000, async () => {
+    const { raw, historyLength } = await ground.client.workflow.getHandle(workflowId).describe();
+    return raw.pendingWorkflowTask ? undefined : historyLength;
+  });
+}
+
+async function runProduct(ground: Ground, names: Names): Promise<void> {
+  const { client, connection, namespace, store } = ground;
+  const worker = await createOrchestrationWorker({
+    connection,
+    client,
+    namespace,
+    store,
+    names,
+    workflowBundle: builtBundle(),
+  });
+  const running = worker.run();
+  ground.atEnd(async () => {
+    worker.shutdown();
+    await running;
+  });
+
+  const key = randomUUID();
+  const gateway = createGateway({ store, key, ...temporalCallbacks({ client, store, names }) });
+  await store.createPool(POOL, { workerTtlMs: TTL_MS, allocTtlMs: TTL_MS, replicaTtlMs: TTL_MS });
+  const poolWorker = await PoolWorker.create({
+    poolId: POOL,
+    workerId: 'w1',
+    capacity: 2,
+    targets: createTargets(defineTarget('noop', () => null)),
+    // In this process: what is counted does not depend on how the worker reaches its gateway.
+    gateway: new GatewayClient({
+      url: 'http://127.0.0.1:1',
+      key,
+      fetch: async (request) => gateway.app.fetch(request),
+    }),
+    connection,
+    namespace,
+    names,
+    shutdownGraceMs: 1_000,
+    logger: new DefaultLogger('ERROR'),
+  });
+  const pooled = poolWorker.run();
+  ground.atEnd(async () => {
+    await poolWorker.stop();
+    await pooled;
+    await gateway.settled();
+  });
+  await eventually(ground, 'the pool worker', 30_000, async () => poolWorker.status().incarnation);
+}
