@@ -122,19 +122,17 @@ async function startOne(
   }
 }
 
-/** Ours (an earlier try of this very activity, as a rule) counts as started; a namesake's does not. */
+/** Ours (an earlier try of this very activity, as a rule) counts as started; that of an older request does not. */
 async function known(
   { client }: AdvanceDeps,
   request: AdvanceRequest,
   start: StartRequest,
 ): Promise<Omit<StartResult, 'atMs'>> {
   const { memo } = await client.workflow.getHandle(start.invocationId).describe();
-  if (memo?.creation === request.creation) return { outcome: 'started' };
-  return {
-    outcome: 'duplicate',
-    blockedBy: start.invocationId,
-    reason: 'a deleted schedule of this id ran it',
-  };
+  const ours = memo?.creation === request.creation;
+  if (ours && memo.row === start.key) return { outcome: 'started' };
+  const reason = ours ? 'it was triggered before with this key' : 'a deleted schedule of this id ran it';
+  return { outcome: 'duplicate', blockedBy: start.invocationId, reason };
 }
 
 function startOptions(
@@ -155,7 +153,7 @@ function startOptions(
   };
   return {
     ...invocationStart(deps.names, start.invocationId, input, start.dueAtMs),
-    memo: { creation: request.creation },
+    memo: { creation: request.creation, row: start.key },
     ...(deps.searchAttributes && { typedSearchAttributes: invocationAttributes(input) }),
   };
 }

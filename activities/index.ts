@@ -6,6 +6,7 @@ import type { Store } from '../src/store/store.ts';
 import { advance, waitUntil } from './advance.ts';
 import { allocate, finish } from './allocate.ts';
 import { type Clock, systemClock } from './clock.ts';
+import { decided } from './decided.ts';
 import { createLedgerWriter } from './ledger-writer.ts';
 import { createPlanner } from './plan.ts';
 import { tendPool } from './tend-pool.ts';
@@ -29,6 +30,7 @@ export function createActivities(deps: ActivityDeps): OrchestrationActivities {
     advance: (request) => advance(advanceDeps, request),
     waitUntil: (atMs) => waitUntil(clock, atMs),
     remember: async (atMs) => atMs,
+    decided: (request) => decided({ ...deps, planner }, request),
     lookUp: (workflowId) => lookUp(deps.client, workflowId),
     cancelInvocation: (workflowId) => cancelInvocation(deps.client, workflowId),
     allocate: (request) => allocate(deps, request),

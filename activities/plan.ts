@@ -35,6 +35,11 @@ export function createPlanner(options: { readonly searchAttributes: boolean }) {
     return { timesMs: times, exhausted: times.length < count };
   }
 
+  /** Due times in (afterMs, untilMs), at most `limit`. */
+  function between(spec: ScheduleSpec, afterMs: number, untilMs: number, limit: number): readonly number[] {
+    return compiled(spec).times(afterMs, untilMs - 1, limit);
+  }
+
   function plan(request: PlanRequest): PlanResult {
     const read = definitionOf(request);
     if (!read.ok) return { kind: 'refused', message: messageOf(read.issues) };
@@ -70,7 +75,7 @@ export function createPlanner(options: { readonly searchAttributes: boolean }) {
   const isStale = (zoneData: string | undefined): boolean =>
     zoneData !== undefined && zoneData !== tzDataVersion;
 
-  return { plan, next, isStale };
+  return { plan, next, between, isStale };
 }
 
 type ReadDefinition =
@@ -91,12 +96,10 @@ export function dueSummary(spec: CompiledSpec, afterMs: number, untilMs: number)
   if (firstMs === undefined || firstMs > untilMs) return undefined;
   const count = spec.count(afterMs, untilMs);
   const [lastMs = firstMs, beforeLastMs] = newest(spec, afterMs, untilMs).toReversed();
-  const secondMs = count > 1 ? spec.next(firstMs) : undefined;
   return {
     count,
     firstMs,
     lastMs,
-    ...(secondMs !== undefined && { secondMs }),
     ...(beforeLastMs !== undefined && { beforeLastMs }),
   };
 }

@@ -5,6 +5,7 @@
 import { Context } from '@temporalio/activity';
 import type { Client } from '@temporalio/client';
 import { NotExistsError } from '../src/contract/errors.ts';
+import type { Alloc } from '../src/contract/pools.ts';
 import type { Store } from '../src/store/store.ts';
 import { deliverGrants } from './grants.ts';
 import { settleUntold } from './untold.ts';
@@ -23,8 +24,9 @@ const EMPTY_SWEEPS_MAX = 3;
 export async function tendPool(deps: TendDeps, poolId: string): Promise<void> {
   const context = Context.current();
   let empty = 0;
+  const untold: Alloc[] = [];
   while (empty < EMPTY_SWEEPS_MAX) {
-    const swept = await sweepOnce(deps, poolId);
+    const swept = await sweepOnce(deps, poolId, untold);
     if (swept === 'gone') return;
     context.heartbeat(swept === 'failed' ? { failed: true } : swept.seen);
     empty = swept !== 'failed' && swept.empty ? empty + 1 : 0;
@@ -39,7 +41,12 @@ interface Swept {
   readonly seen: Readonly<Record<string, number>>;
 }
 
-async function sweepOnce(deps: TendDeps, poolId: string): Promise<Swept | 'gone' | 'failed'> {
+/** @param untold allocs that expired and whose invocations are still to be looked up: an error leaves the rest there */
+async function sweepOnce(
+  deps: TendDeps,
+  poolId: string,
+  untold: Alloc[],
+): Promise<Swept | 'gone' | 'failed'> {
   const { log } = Context.current();
   try {
     const result = await deps.store.sweepPool(poolId);
@@ -47,8 +54,12 @@ async function sweepOnce(deps: TendDeps, poolId: string): Promise<Swept | 'gone'
     for (const worker of result.expiredWorkers) log.warn('pool worker expired', { poolId, worker });
     if (result.extendedByMs > 0)
       log.warn('TTLs extended after an outage', { poolId, ms: result.extendedByMs });
+    untold.push(...result.expiredAllocs);
     await deliverGrants(deps, result.grants);
-    for (const alloc of result.expiredAllocs) await settleUntold(deps, alloc);
+    for (let alloc = untold[0]; alloc !== undefined; alloc = untold[0]) {
+      await settleUntold(deps, alloc);
+      untold.shift();
+    }
     return {
       empty: workers === 0 && allocs === 0,
       periodMs: Math.max(PERIOD_MS_MIN, result.shortestTtlMs / 3),

@@ -26,8 +26,6 @@ export interface DueSummary {
   readonly count: number;
   readonly firstMs: number;
   readonly lastMs: number;
-  /** The one after the first, where there are two or more. */
-  readonly secondMs?: number;
   /** The one before the last, where there are two or more. */
   readonly beforeLastMs?: number;
 }
@@ -104,6 +102,20 @@ export interface AdvanceResult {
   readonly written: 'yes' | 'no' | 'unknown';
 }
 
+/** Due times in (afterMs, untilMs) that an earlier try of a workflow task may have decided on before it was lost. */
+export interface DecidedRequest {
+  readonly scheduleId: string;
+  readonly creation: string;
+  readonly definition: ScheduleDefinition;
+  readonly afterMs: number;
+  readonly untilMs: number;
+}
+
+export interface DecidedFire {
+  readonly dueAtMs: number;
+  readonly result: StartResult;
+}
+
 export interface LookUpResult {
   readonly running: boolean;
   readonly status: string;
@@ -134,6 +146,8 @@ export interface OrchestrationActivities {
    * ended early (a query came while a local activity ran) are one task to it.
    */
   remember(atMs: number): Promise<number>;
+  /** What is decided already, oldest first, up to the first due time that is not. */
+  decided(request: DecidedRequest): Promise<readonly DecidedFire[]>;
   lookUp(workflowId: string): Promise<LookUpResult>;
   cancelInvocation(workflowId: string, reason: string): Promise<void>;
   allocate(request: EvalRequest): Promise<AllocateResult>;

@@ -24,7 +24,7 @@ export interface LedgerRow {
   readonly scheduleId: string;
   /** Tells a re-created schedule from the deleted one of the same id. */
   readonly creation: string;
-  /** Unique within (scheduleId, creation): `<ISO>` for a fire, `manual/<key>`, `<outcome>/<ISO of from>`. */
+  /** Unique within (scheduleId, creation): `<ISO>` for a fire, `manual/<token>` for a trigger, `<outcome>/<ISO of from>` for a span. */
   readonly key: string;
   readonly kind: 'fire' | 'manual' | 'span';
   readonly outcome: Outcome;

@@ -28,7 +28,10 @@ export interface ChangeRequest extends ChangeNote {
 }
 
 export interface TriggerRequest extends ChangeNote {
-  /** Makes asking twice one run: the invocation's id ends in it. Default: a new one each time. */
+  /**
+   * Makes asking twice one run, for as long as the namespace keeps closed workflows: the invocation's id ends in it.
+   * Asking again is answered by `duplicate`, or starts the run if the first time it was skipped. Default: a new one each time.
+   */
   readonly key?: string;
   /** Replaces the target's input for this run. */
   readonly input?: unknown;

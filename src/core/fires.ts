@@ -13,23 +13,13 @@ export function summarize(dueMs: readonly number[]): DueSummary | undefined {
   const firstMs = dueMs[0];
   const lastMs = dueMs.at(-1);
   if (firstMs === undefined || lastMs === undefined) return undefined;
-  const secondMs = dueMs[1];
   const beforeLastMs = dueMs.at(-2);
   return {
     count: dueMs.length,
     firstMs,
     lastMs,
-    ...(secondMs !== undefined && { secondMs }),
     ...(beforeLastMs !== undefined && { beforeLastMs }),
   };
-}
-
-/** The same stretch without its first time. */
-export function withoutFirst(due: DueSummary): DueSummary {
-  const { count, lastMs, beforeLastMs } = due;
-  const firstMs = due.secondMs ?? lastMs;
-  if (count <= 2) return { count: count - 1, firstMs, lastMs };
-  return { count: count - 1, firstMs, lastMs, ...(beforeLastMs !== undefined && { beforeLastMs }) };
 }
 
 /** Catch-up `latest`: the newest due time starts, the older ones are one row of `superseded`. */
@@ -90,7 +80,7 @@ export function spanRow(
 /**
  * Keeps unwritten rows within their bound. Past it the oldest ones become one span for each outcome; counts are
  * never lost. The first `pinned` rows may be in the database already (a reply was lost) and are left as they are:
- * joined, they would count twice. Manual triggers stay whole too. Both are few, so the bound holds within them.
+ * joined, they would count twice.
  */
 export function boundRows(
   rows: readonly LedgerRow[],
@@ -100,26 +90,28 @@ export function boundRows(
   if (rows.length <= max) return rows;
   // Half of the room that can be made is made at once, so that the work is not done again for every row.
   const cut = Math.max(pinned, rows.length - Math.floor(Math.max(0, max - pinned) / 2));
-  const kept = [...rows.slice(0, pinned)];
-  const spans = new Map<Outcome, LedgerRow>();
+  const kept = rows.slice(0, pinned);
+  const joined = new Map<string, LedgerRow>();
   for (const row of rows.slice(pinned, cut)) {
-    if (row.kind === 'manual') {
-      kept.push(row);
-    } else {
-      const span = spans.get(row.outcome);
-      spans.set(row.outcome, span === undefined ? row : join(span, row));
-    }
+    const group = `${row.kind === 'manual' ? 'manual' : 'due'} ${row.outcome}`;
+    const first = joined.get(group);
+    joined.set(group, first === undefined ? row : join(first, row));
   }
-  return [...kept, ...spans.values(), ...rows.slice(cut)];
+  return [...kept, ...joined.values(), ...rows.slice(cut)];
 }
 
+/** It has the key of the first, which is written nowhere else. */
 function join(a: LedgerRow, b: LedgerRow): LedgerRow {
-  const fromMs = Math.min(a.fromMs, b.fromMs);
-  const toMs = Math.max(a.toMs, b.toMs);
-  return spanRow(
-    { scheduleId: a.scheduleId, creation: a.creation },
-    a.outcome,
-    { fromMs, toMs, count: a.count + b.count },
-    { atMs: b.decidedAtMs, reason: 'the database was away; rows were joined to keep within their bound' },
-  );
+  return {
+    scheduleId: a.scheduleId,
+    creation: a.creation,
+    key: a.key,
+    kind: a.kind === 'manual' ? 'manual' : 'span',
+    outcome: a.outcome,
+    fromMs: Math.min(a.fromMs, b.fromMs),
+    toMs: Math.max(a.toMs, b.toMs),
+    count: a.count + b.count,
+    decidedAtMs: b.decidedAtMs,
+    reason: 'the database was away; rows were joined to keep within their bound',
+  };
 }

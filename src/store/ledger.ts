@@ -1,6 +1,7 @@
 /**
  * The ledger: one row for every due time. Written by `advance`, read by SDK, gateway and CLI.
- * Promise: a row that is there already stays as it is, so writing again after a lost reply is harmless.
+ * Promise: a row that is there already stays as it is, so writing again after a lost reply is harmless. But what
+ * a lost workflow task skipped and its next try has started is `started`.
  */
 import { sql } from 'kysely';
 import type { Fire, LedgerRow, Outcome, RunRecord } from '../contract/ledger.ts';
@@ -10,7 +11,7 @@ import { json, storable } from './rows.ts';
 import type { Page, PageRequest } from './store.ts';
 import type { LedgerTableRow } from './tables.ts';
 
-/** Answers how many rows are new. */
+/** Answers how many rows were written: new ones, and skipped ones that have started after all. */
 export async function writeLedger(database: Database, rows: readonly LedgerRow[]): Promise<number> {
   if (rows.length === 0) return 0;
   const { db, t } = database;
@@ -30,11 +31,16 @@ export async function writeLedger(database: Database, rows: readonly LedgerRow[]
   }));
   const written = await sql<{ n: number }>`
     WITH clock AS MATERIALIZED (SELECT ${t.now} AS now_ms), new AS (
-      INSERT INTO ${t.ledger}
-      SELECT r.*, clock.now_ms FROM clock, jsonb_to_recordset(${json(param)}::jsonb) AS r(
+      INSERT INTO ${t.ledger} AS old
+      SELECT DISTINCT ON (r.schedule_id, r.creation, r.key) r.*, clock.now_ms FROM clock, jsonb_to_recordset(${json(param)}::jsonb) AS r(
         schedule_id text, creation text, key text, kind text, outcome text, reason text, from_ms bigint,
         to_ms bigint, count integer, invocation_id text, blocked_by text, decided_at_ms bigint)
-      ON CONFLICT (schedule_id, creation, key) DO NOTHING RETURNING 1)
+      ORDER BY r.schedule_id, r.creation, r.key, r.outcome = 'started' DESC
+      ON CONFLICT (schedule_id, creation, key) DO UPDATE SET outcome = excluded.outcome, reason = excluded.reason,
+        invocation_id = excluded.invocation_id, blocked_by = excluded.blocked_by,
+        decided_at_ms = excluded.decided_at_ms, recorded_at_ms = excluded.recorded_at_ms
+        WHERE old.outcome = 'skipped-overlap' AND excluded.outcome = 'started'
+      RETURNING 1)
     SELECT count(*) AS n FROM new`.execute(db);
   return written.rows[0]?.n ?? 0;
 }

@@ -8,7 +8,6 @@ import {
   spanRow,
   startRow,
   summarize,
-  withoutFirst,
 } from '../../src/core/fires.ts';
 
 const owner = { scheduleId: 's', creation: 'c' };
@@ -30,6 +29,8 @@ function row(n: number, more: Partial<LedgerRow> = {}): LedgerRow {
   };
 }
 
+/** Of outcomes, by hand and not, in the property below. */
+const KINDS = 6;
 const counted = (rows: readonly LedgerRow[]) => rows.reduce((sum, { count }) => sum + count, 0);
 
 describe('catch-up latest', () => {
@@ -46,18 +47,6 @@ describe('catch-up latest', () => {
       startMs: 4 * MINUTE,
       superseded: { fromMs: MINUTE, toMs: 3 * MINUTE, count: 3 },
     });
-  });
-
-  test('leaving the first out is the summary of the rest', () => {
-    const times = fc.uniqueArray(fc.integer({ min: 0, max: 1e12 }), { minLength: 2, maxLength: 20 });
-    fc.assert(
-      fc.property(times, (unsorted) => {
-        const dueMs = unsorted.toSorted((a, b) => a - b);
-        const all = summarize(dueMs);
-        const rest = summarize(dueMs.slice(1));
-        expect(all && catchUpLatest(withoutFirst(all))).toEqual(rest && catchUpLatest(rest));
-      }),
-    );
   });
 });
 
@@ -126,7 +115,7 @@ describe('the bound on rows that wait for the database', () => {
     }
   });
 
-  test('counts are never lost, and pinned rows and triggers by hand stay as they are', () => {
+  test('counts are never lost, pinned rows stay as they are, and triggers by hand are counted apart', () => {
     const anyRow = fc.record({
       kind: fc.constantFrom('fire' as const, 'manual' as const),
       outcome: fc.constantFrom('started' as const, 'skipped-overlap' as const, 'superseded' as const),
@@ -142,8 +131,11 @@ describe('the bound on rows that wait for the database', () => {
           const bound = boundRows(rows, Math.min(pinned, rows.length), max);
           expect(counted(bound)).toBe(counted(rows));
           expect(bound.slice(0, Math.min(pinned, rows.length))).toEqual(rows.slice(0, pinned));
-          const manual = (of: readonly LedgerRow[]) => of.filter(({ kind }) => kind === 'manual');
-          expect(manual(bound)).toEqual(manual(rows));
+          const kept = Math.min(pinned, rows.length);
+          const room = Math.floor(Math.max(0, max - kept) / 2);
+          expect(bound.length).toBeLessThanOrEqual(Math.max(max, kept + KINDS + room));
+          const manual = (of: readonly LedgerRow[]) => counted(of.filter(({ kind }) => kind === 'manual'));
+          expect(manual(bound)).toBe(manual(rows));
           expect(new Set(bound.map(({ key }) => key)).size).toBe(bound.length);
         },
       ),

@@ -38,6 +38,16 @@ export function ledgerConformance(name: string, open: OpenForTest): void {
       expect(items[2]).toEqual({ ...first, recordedAtMs: expect.any(Number) });
     });
 
+    test('what was skipped by a try that was lost has started after all; never the other way round', async () => {
+      const skipped = row('retried', 1_000, { outcome: 'skipped-overlap', blockedBy: 'b', reason: 'it goes' });
+      const started = row('retried', 1_000, { invocationId: 'i', decidedAtMs: 1_500 });
+      await store.writeLedger([skipped]);
+      expect(await store.writeLedger([started, skipped])).toBe(1);
+      expect(await store.writeLedger([skipped])).toBe(0);
+      const { items } = await store.listFires({ scheduleId: 'retried' });
+      expect(items).toEqual([{ ...started, recordedAtMs: expect.any(Number) }]);
+    });
+
     test('a re-created schedule has rows of its own', async () => {
       const old = row('reborn', 1_000);
       expect(await store.writeLedger([old, { ...old, creation: '2' }])).toBe(2);

@@ -70,7 +70,9 @@ test('deleted while the database is away, its rows are in the ledger when it is 
   await workflow.signal(scheduleSignals.delete, {});
   away = false;
   await workflow.result();
-  expect((await world.fires('leaving')).map(({ key }) => key)).toEqual(['manual/before', 'manual/meanwhile']);
+  expect((await world.fires('leaving')).map(({ invocationId }) => invocationId)).toEqual(
+    ['before', 'meanwhile'].map((key) => world.names.manualInvocationId('leaving', key)),
+  );
 });
 
 test('a trigger taken before a change runs what the schedule was then', async () => {

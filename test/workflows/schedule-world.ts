@@ -15,6 +15,7 @@ import {
 import { createActivities } from '../../activities/index.ts';
 import type { Clock } from '../../activities/clock.ts';
 import { systemClock } from '../../activities/clock.ts';
+import type { AdvanceRequest } from '../../src/contract/activities.ts';
 import { createNames } from '../../src/contract/ids.ts';
 import type { Fire } from '../../src/contract/ledger.ts';
 import { describeSchedule, type ScheduleDescription } from '../../src/contract/messages.ts';
@@ -34,6 +35,8 @@ export interface WorldOptions {
   readonly skips?: boolean;
   /** Stands before the real store. */
   readonly storeOf?: (store: Store) => Store;
+  /** Called when an `advance` has done its work and has not yet said so. */
+  readonly afterAdvance?: (request: AdvanceRequest) => Promise<void>;
 }
 
 export type ScheduleWorld = Awaited<ReturnType<typeof openScheduleWorld>>;
@@ -53,9 +56,11 @@ export async function openScheduleWorld(options: WorldOptions) {
   });
   const activities: typeof made = {
     ...made,
-    advance: (request) => {
+    advance: async (request) => {
       clock?.reach(request.nowMs);
-      return made.advance(request);
+      const result = await made.advance(request);
+      await options.afterAdvance?.(request);
+      return result;
     },
   };
   const [schedules, invocations] = await Promise.all([

@@ -2,7 +2,14 @@
  * The schedule workflow's ear: handlers check a message's shape, leave a note and return (updates then wait
  * for the loop's answer). No state changes here. What cannot be understood becomes a note too, so it is recorded.
  */
-import { ApplicationFailure, setDefaultSignalHandler, setHandler, Trigger } from '@temporalio/workflow';
+import {
+  ApplicationFailure,
+  currentUpdateInfo,
+  setDefaultSignalHandler,
+  setHandler,
+  Trigger,
+  workflowInfo,
+} from '@temporalio/workflow';
 import type { UpdateDefinition } from '@temporalio/common';
 import {
   type Checked,
@@ -17,6 +24,11 @@ import {
 
 /** `reply` is there for an update: it must be settled, with an answer or an ApplicationFailure. */
 export interface Note {
+  /**
+   * Names the message for good: a task that is lost is done again with the same messages, more may have come, and updates
+   * may have changed places with signals.
+   */
+  readonly token: string;
   readonly message: ScheduleMessage | { readonly kind: 'unreadable'; readonly problem: string };
   readonly reply?: Trigger<unknown>;
 }
@@ -29,22 +41,26 @@ export interface Inbox {
 
 export function openInbox(describe: () => ScheduleDescription): Inbox {
   const inbox: Inbox = { notes: [], taken: 0 };
-  const leave = (checked: Checked, reply?: Trigger<unknown>): void => {
+  const leave = (checked: Checked, token: string, reply?: Trigger<unknown>): void => {
     const message =
       'problem' in checked ? ({ kind: 'unreadable', problem: checked.problem } as const) : checked.message;
     inbox.taken += 1;
-    inbox.notes.push(reply === undefined ? { message } : { message, reply });
+    inbox.notes.push({ token, message, ...(reply !== undefined && { reply }) });
   };
+
+  const { runId } = workflowInfo();
+  let signals = 0;
+  const hear = (checked: Checked): void => leave(checked, `${runId}.${++signals}`);
 
   setHandler(describeSchedule, describe);
   for (const [kind, definition] of Object.entries(scheduleSignals)) {
     setHandler(definition, (payload?: unknown) =>
-      leave(checkScheduleMessage(kind as ScheduleMessageKind, payload)),
+      hear(checkScheduleMessage(kind as ScheduleMessageKind, payload)),
     );
   }
   setDefaultSignalHandler((name) => {
     const known = Object.keys(scheduleSignals).join(', ');
-    leave({ problem: `unknown signal "${name}": known are ${known}` });
+    hear({ problem: `unknown signal "${name}": known are ${known}` });
   });
   for (const [kind, definition] of Object.entries(scheduleUpdates)) {
     answerUpdate(definition, kind as ScheduleMessageKind, leave);
@@ -55,13 +71,13 @@ export function openInbox(describe: () => ScheduleDescription): Inbox {
 function answerUpdate(
   definition: UpdateDefinition<unknown, [unknown?]>,
   kind: ScheduleMessageKind,
-  leave: (checked: Checked, reply: Trigger<unknown>) => void,
+  leave: (checked: Checked, token: string, reply: Trigger<unknown>) => void,
 ): void {
   setHandler(
     definition,
     async (payload?: unknown) => {
       const reply = new Trigger<unknown>();
-      leave(checkScheduleMessage(kind, payload), reply);
+      leave(checkScheduleMessage(kind, payload), currentUpdateInfo()?.id ?? kind, reply);
       return await reply;
     },
     {

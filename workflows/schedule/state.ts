@@ -52,8 +52,6 @@ export interface ScheduleState {
   last?: ScheduleDescription['last'];
   skipsInARow: number;
   problems: readonly Problem[];
-  /** Keys of the latest manual triggers, so that asking twice is one run. */
-  recentKeys: readonly string[];
   /** How many of the oldest unsent rows may be in the database already (a reply was lost): they must not be joined. */
   pinnedRows: number;
   /** Whether our search attributes may be upserted, and the state they say. */
@@ -85,7 +83,6 @@ export function newState(creation: string, nowMs: number): Omit<ScheduleState, '
     counts: {},
     skipsInARow: 0,
     problems: [],
-    recentKeys: [],
     pinnedRows: 0,
     searchAttributes: false,
   };

@@ -2,7 +2,7 @@
  * What each message does to a schedule. Called by the loop, one note after the other, after what was due
  * before has fired. Every change is idempotent; a refusal changes nothing and is kept among the problems.
  */
-import { ApplicationFailure, uuid4 } from '@temporalio/workflow';
+import { ApplicationFailure } from '@temporalio/workflow';
 import { idProblem, isoInstant } from '../../src/contract/ids.ts';
 import type {
   ChangeNote,
@@ -20,8 +20,6 @@ import { carryOut } from './carry-out.ts';
 import type { Note } from './inbox.ts';
 import { book, describe, noteProblem } from './state.ts';
 import { feed, type Host, nowOf, owner, reachesBeyond, replan, runEnded } from './turn.ts';
-
-const RECENT_KEYS_MAX = 100;
 
 /** A message that cannot be followed; said to whoever waits, and recorded. */
 class Refusal extends Error {
@@ -54,7 +52,7 @@ export async function takeNote(host: Host, note: Note): Promise<void> {
 }
 
 /** `later`: the start itself will answer. */
-async function follow(host: Host, { message, reply }: Note): Promise<'now' | 'later'> {
+async function follow(host: Host, { token, message, reply }: Note): Promise<'now' | 'later'> {
   switch (message.kind) {
     case 'unreadable':
       throw new Refusal('InvalidInput', message.problem);
@@ -74,7 +72,8 @@ async function follow(host: Host, { message, reply }: Note): Promise<'now' | 'la
       await change(host, message.request);
       return 'now';
     case 'trigger':
-      return trigger(host, message.request, reply);
+      trigger(host, message.request, token, reply);
+      return 'later';
     case 'delete':
       await closeSpans(host);
       host.deleted = message.request;
@@ -196,27 +195,19 @@ function sameDefinition(a: ScheduleDefinition, b: ScheduleDefinition): boolean {
   return JSON.stringify(a) === JSON.stringify(b);
 }
 
-function trigger(host: Host, request: TriggerRequest, reply: Note['reply']): 'now' | 'later' {
-  const { state } = host;
-  const key = request.key ?? uuid4();
+function trigger(host: Host, request: TriggerRequest, token: string, reply: Note['reply']): void {
+  const key = request.key ?? token;
   const problem = idProblem('trigger key', key);
   if (problem !== undefined) throw new Refusal('InvalidInput', `trigger: ${problem}`);
-  const invocationId = host.names.manualInvocationId(host.id, key);
-  if (state.recentKeys.includes(key)) {
-    reply?.resolve({ outcome: 'duplicate', invocationId, reason: `key "${key}" was triggered before` });
-    return 'later';
-  }
-  state.recentKeys = [...state.recentKeys, key].slice(-RECENT_KEYS_MAX);
   host.starts.push({
     kind: 'manual',
-    key: `manual/${key}`,
-    invocationId,
+    key: `manual/${token}`,
+    invocationId: host.names.manualInvocationId(host.id, key),
     dueAtMs: host.nowMs,
     ...(request.input !== undefined && { input: request.input }),
     reason: request.reason ?? `triggered by ${request.actor ?? 'hand'}`,
     ...(reply !== undefined && { answer: (result) => reply.resolve(result) }),
   });
-  return 'later';
 }
 
 function ended(host: Host, request: InvocationEnded): void {

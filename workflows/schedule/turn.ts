@@ -2,7 +2,7 @@
  * How a schedule decides: feeds the machine, and turns what is due into starts and ledger rows. `carry-out.ts` then
  * does what was decided. Called by the loop and by `take-note.ts`.
  */
-import { sleep, uuid4 } from '@temporalio/workflow';
+import { CancellationScope, sleep, uuid4 } from '@temporalio/workflow';
 import type { DueSummary, StartRequest } from '../../src/contract/activities.ts';
 import { isoInstant, type Names } from '../../src/contract/ids.ts';
 import type { DeleteRequest, TriggerResult } from '../../src/contract/messages.ts';
@@ -12,7 +12,7 @@ import {
   type MachineEvent,
   transition,
 } from '../../src/core/cron/machine.ts';
-import { catchUpLatest, spanRow, startRow, summarize, withoutFirst } from '../../src/core/fires.ts';
+import { catchUpLatest, spanRow, startRow, summarize } from '../../src/core/fires.ts';
 import {
   ARM_AHEAD_MAX,
   DRIFT_MS_MAX,
@@ -117,6 +117,7 @@ export async function replan(
     madeAtMs: nowMs,
     ...(planned.zoneData !== undefined && { zoneData: planned.zoneData }),
   };
+  state.searchAttributes = planned.searchAttributes;
   return planned.due;
 }
 
@@ -138,7 +139,10 @@ export function isShortGap(state: ScheduleState): boolean {
 /** Fires what is due, or all but due (`advance` waits for the rest), until nothing is. */
 export async function fireDue(host: Host, woken: 'by-timer' | 'by-nap' = 'by-timer'): Promise<void> {
   // Looking into the plan may take a while, in which the next time comes.
-  for (let by = woken; await fireTick(host, by); by = 'by-nap');
+  // Not cancelled with the schedule: what has left the plan must be booked.
+  await CancellationScope.nonCancellable(async () => {
+    for (let by = woken; await fireTick(host, by); by = 'by-nap');
+  });
 }
 
 /** Fires the tick if its time has come, and decides on every nominal time that has passed with it. */
@@ -154,7 +158,7 @@ async function fireTick(host: Host, woken: 'by-timer' | 'by-nap'): Promise<boole
     delete host.dueByClock;
   }
   const untilMs = Math.max(nowMs, tick.whenMs);
-  const due = await leaveOutStarted(host, await takeDue(host, tick.whenMs, untilMs));
+  const due = await leaveOutDecided(host, await takeDue(host, tick.whenMs, untilMs));
   if (!feed(host, { kind: 'tick', nonce: tick.nonce }, untilMs)) return false;
   state.decidedUntilMs = untilMs;
   if (woken === 'by-timer') noteDrift(host, host.lateMs);
@@ -163,12 +167,7 @@ async function fireTick(host: Host, woken: 'by-timer' | 'by-nap'): Promise<boole
     const reason = `the scheduler was away; the newest, ${isoInstant(decision.startMs)}, runs for all`;
     book(state, spanRow(owner(host), 'superseded', decision.superseded, { atMs: nowMs, reason }));
   }
-  host.starts.push({
-    kind: 'fire',
-    key: isoInstant(decision.startMs),
-    invocationId: host.names.fireInvocationId(host.id, decision.startMs),
-    dueAtMs: decision.startMs,
-  });
+  host.starts.push(fireOf(host, decision.startMs));
   if (decision.superseded !== undefined) await finishTask(host);
   return true;
 }
@@ -187,22 +186,28 @@ export async function readClock(host: Host): Promise<void> {
   host.nowMs = Math.max(host.nowMs, await local.remember(Date.now()));
 }
 
-/** A task that was lost may have started the first time on time; it is then no part of what is superseded. */
-async function leaveOutStarted(host: Host, due: DueSummary): Promise<DueSummary> {
+/** A task that was lost may have decided on the oldest times when they were due; they are then no part of what is superseded. */
+async function leaveOutDecided(host: Host, due: DueSummary): Promise<DueSummary> {
   if (due.count < 2) return due;
   const { state } = host;
-  const invocationId = host.names.fireInvocationId(host.id, due.firstMs);
-  const { status, startedAtMs } = await local.lookUp(invocationId);
-  if (status === 'NOT_FOUND') return due;
-  const start: StartRequest = {
+  const stretch = { definition: state.definition, afterMs: due.firstMs - 1, untilMs: due.lastMs };
+  const decided = await local.decided({ ...owner(host), ...stretch });
+  for (const { dueAtMs, result } of decided) {
+    const start = fireOf(host, dueAtMs);
+    book(state, startRow(owner(host), start, result));
+    if (result.outcome === 'started') state.running = start.invocationId;
+  }
+  const lastMs = decided.at(-1)?.dueAtMs;
+  return lastMs === undefined ? due : ((await replan(host, Math.max(host.nowMs, due.lastMs), lastMs)) ?? due);
+}
+
+function fireOf({ id, names }: Host, dueAtMs: number): StartRequest {
+  return {
     kind: 'fire',
-    key: isoInstant(due.firstMs),
-    invocationId,
-    dueAtMs: due.firstMs,
+    key: isoInstant(dueAtMs),
+    invocationId: names.fireInvocationId(id, dueAtMs),
+    dueAtMs,
   };
-  book(state, startRow(owner(host), start, { outcome: 'started', atMs: startedAtMs ?? due.firstMs }));
-  state.running = invocationId;
-  return withoutFirst(due);
 }
 
 /** Wake-ups of short gaps drift; when they have drifted far, the first one not yet armed is left without a timer. */
