@@ -2,13 +2,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { LedgerRow } from '../../src/contract/ledger.ts';
-import {
-  boundRows,
-  catchUpLatest,
-  spanRow,
-  startRow,
-  summarize,
-} from '../../src/core/fires.ts';
+import { boundRows, catchUpLatest, spanRow, startRow, summarize } from '../../src/core/fires.ts';
 
 const owner = { scheduleId: 's', creation: 'c' };
 const MINUTE = 60_000;

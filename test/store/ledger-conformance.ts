@@ -39,7 +39,11 @@ export function ledgerConformance(name: string, open: OpenForTest): void {
     });
 
     test('what was skipped by a try that was lost has started after all; never the other way round', async () => {
-      const skipped = row('retried', 1_000, { outcome: 'skipped-overlap', blockedBy: 'b', reason: 'it goes' });
+      const skipped = row('retried', 1_000, {
+        outcome: 'skipped-overlap',
+        blockedBy: 'b',
+        reason: 'it goes',
+      });
       const started = row('retried', 1_000, { invocationId: 'i', decidedAtMs: 1_500 });
       await store.writeLedger([skipped]);
       expect(await store.writeLedger([started, skipped])).toBe(1);
