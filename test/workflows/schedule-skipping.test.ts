@@ -110,15 +110,20 @@ const scenarios: readonly Scenario[] = [
     steps: [
       pass('2h'),
       act(async ({ handle }) => {
-        const first = await handle.trigger({ key: 'monday' });
-        expect(first.outcome).toBe('started');
+        expect(await handle.trigger({ key: 'monday' })).toMatchObject({ outcome: 'started' });
+      }),
+      pass('1h'),
+      act(async ({ handle }) => {
         const again = await handle.trigger({ key: 'monday' });
-        expect(again).toMatchObject({ outcome: 'duplicate', invocationId: first.invocationId });
+        expect(again).toMatchObject({ outcome: 'duplicate', blockedBy: again.invocationId });
+      }),
+      pass('1h'),
+      act(async ({ handle }) => {
         expect((await handle.trigger()).outcome).toBe('started');
       }),
       pass('2h'),
     ],
-    ledger: repeat(2, 'manual started'),
+    ledger: ['manual started', 'manual duplicate', 'manual started'],
   },
   {
     title: 'overlap skip: what comes due while a run goes on is skipped, by name of the run',
