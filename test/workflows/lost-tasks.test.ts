@@ -57,7 +57,7 @@ async function begin(id: string, overlap: Overlap, ms: number): Promise<Seen> {
   const handle = await world.create(id, schedule, 1);
   await eventually(
     () => world.describe(id),
-    ({ counts }) => counts.started === 1,
+    ({ counts }) => (counts.started ?? 0) > 0,
   );
   return {
     world,
