@@ -3,7 +3,7 @@
  * Promise: same workflow type, same task queue, same interval and phase, overlap skip, and no input on either side.
  */
 import { ScheduleOverlapPolicy } from '@temporalio/client';
-import { Schedules } from '../../src/client/scheduler.ts';
+import { Schedules } from '../../src/client/schedules.ts';
 import { isoInstant, type Names } from '../../src/contract/ids.ts';
 import type { Ground } from '../ground.ts';
 

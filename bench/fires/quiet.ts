@@ -7,7 +7,7 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DefaultLogger } from '@temporalio/worker';
 import { GatewayClient } from '../../src/client/gateway-client.ts';
-import { Schedules } from '../../src/client/scheduler.ts';
+import { Schedules } from '../../src/client/schedules.ts';
 import { createNames, type Names } from '../../src/contract/ids.ts';
 import { createGateway } from '../../src/gateway/app.ts';
 import { temporalCallbacks } from '../../src/gateway/temporal-callbacks.ts';

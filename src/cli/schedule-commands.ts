@@ -63,7 +63,7 @@ function addReading(schedule: Command): void {
     .description('what became of its due times')
     .argument('<id>', 'of the schedule', idOf('schedule'))
     .option('--from <instant>', 'due from then on', instant)
-    .option('--until <instant>', 'due up to then', instant)
+    .option('--until <instant>', 'due before then', instant)
     .addOption(new Option('--outcome <outcome>', 'only these').choices(OUTCOMES))
     .option('--limit <n>', 'at most so many', limit, 20)
     .action(async (id: string, _options: unknown, command: Command) => {

@@ -2,11 +2,7 @@
 export { InvocationHandle, type InvocationStatus, JobHandle } from './job-handle.ts';
 export { GatewayClient, type GatewayClientOptions } from './gateway-client.ts';
 export { ScheduleHandle } from './schedule-handle.ts';
-export {
-  type JobOptions,
-  type ScheduleListItem,
-  Scheduler,
-  type SchedulerOptions,
-} from './scheduler.ts';
+export { type JobOptions, Scheduler, type SchedulerOptions } from './scheduler.ts';
+export { type FireQuery, type ScheduleListItem } from './schedules.ts';
 // What every side agrees on, and the errors to catch.
 export * from '../contract/index.ts';

@@ -13,33 +13,23 @@ import {
 import type { DataConverter } from '@temporalio/common';
 import { type ConfigOptions, loadConfig } from '../config/config.ts';
 import { AlreadyExistsError, InvalidInputError } from '../contract/errors.ts';
-import { createNames, idProblem, type Names, parseWorkflowId } from '../contract/ids.ts';
+import { createNames, type Names, parseWorkflowId } from '../contract/ids.ts';
 import type { InvocationInput } from '../contract/invocation.ts';
-import { parseInstant, type ScheduleStateName } from '../contract/messages.ts';
-import type { RunInput, ScheduleInput } from '../contract/schedule.ts';
+import type { RunInput } from '../contract/schedule.ts';
 import { parseRun } from '../contract/schemas.ts';
 import { invocationAttributes, invocationStart, startRefusal } from '../contract/starts.ts';
 import { parseDuration } from '../core/duration.ts';
 import { connectTemporal } from './connect.ts';
-import { checkSchedule } from './definition.ts';
 import { GatewayClient } from './gateway-client.ts';
+import { instantMs, refuseId } from './given.ts';
 import { InvocationHandle, type InvocationStatus, JobHandle } from './job-handle.ts';
-import { ScheduleHandle } from './schedule-handle.ts';
+import { Schedules } from './schedules.ts';
 
 export interface SchedulerOptions extends ConfigOptions {
   /** Use this connection; it is then not closed by `close`. */
   readonly connection?: Connection;
   readonly dataConverter?: DataConverter;
   readonly interceptors?: ClientInterceptors;
-}
-
-export interface ScheduleListItem {
-  readonly id: string;
-  /** Absent where the search attributes are not registered. */
-  readonly state?: ScheduleStateName;
-  readonly pool?: string;
-  readonly target?: string;
-  readonly startedAtMs: number;
 }
 
 export interface JobOptions {
@@ -71,7 +61,7 @@ export class Scheduler {
     readonly gateway: GatewayClient,
     ownConnection: Connection | undefined,
   ) {
-    this.schedules = new Schedules(client, names);
+    this.schedules = new Schedules(client, names, gateway);
     this.jobs = new Jobs(client, names);
     this.invocations = new Invocations(client, names);
     this.#ownConnection = ownConnection;
@@ -114,71 +104,6 @@ export class Scheduler {
 
   async close(): Promise<void> {
     await this.#ownConnection?.close();
-  }
-}
-
-function instantMs(instant: Date | number | string): number | undefined {
-  if (typeof instant === 'string') return parseInstant(instant);
-  return typeof instant === 'number' ? instant : instant.getTime();
-}
-
-export class Schedules {
-  readonly #client: Client;
-  readonly #names: Names;
-
-  constructor(client: Client, names: Names) {
-    this.#client = client;
-    this.#names = names;
-  }
-
-  /** @throws InvalidInputError; AlreadyExistsError (ScheduleExists), and then nothing has changed */
-  async create(id: string, schedule: ScheduleInput): Promise<ScheduleHandle> {
-    refuseId('schedule', id);
-    const { definition } = checkSchedule(`schedule "${id}"`, schedule, Date.now());
-    const { run, spec } = definition;
-    try {
-      await this.#client.workflow.start('scheduleWorkflow', {
-        args: [schedule],
-        taskQueue: this.#names.schedulesQueue,
-        workflowId: this.#names.scheduleWorkflowId(id),
-        staticSummary: `${run.target.name}: ${spec.expressions.join(' | ')}`,
-        staticDetails: scheduleDetails(id, definition.note),
-      });
-    } catch (error) {
-      if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
-      const message = `schedule "${id}" exists already: change it with change(), or delete it first`;
-      throw new AlreadyExistsError('ScheduleExists', message, { scheduleId: id }, { cause: error });
-    }
-    return this.get(id);
-  }
-
-  /** A handle; whether the schedule exists shows with the first call on it. */
-  get(id: string): ScheduleHandle {
-    refuseId('schedule', id);
-    return new ScheduleHandle(this.#client, this.#names, id);
-  }
-
-  async delete(id: string, options: { readonly cancelRunning?: boolean } = {}): Promise<void> {
-    await this.get(id).delete(options);
-  }
-
-  /** All schedules of this deployment; Temporal's visibility may lag by a second. */
-  async *list(): AsyncGenerator<ScheduleListItem> {
-    const query = 'WorkflowType = "scheduleWorkflow" AND ExecutionStatus = "Running"';
-    for await (const found of this.#client.workflow.list({ query })) {
-      const parsed = parseWorkflowId(found.workflowId);
-      if (parsed?.noun !== 'schedule' || parsed.deployment !== this.#names.deployment) continue;
-      const { searchAttributes: said } = found;
-      yield {
-        id: parsed.id,
-        startedAtMs: found.startTime.getTime(),
-        ...definedOnly({
-          state: said.EscapementState?.[0] as ScheduleStateName | undefined,
-          pool: said.EscapementPool?.[0] as string | undefined,
-          target: said.EscapementTarget?.[0] as string | undefined,
-        }),
-      };
-    }
   }
 }
 
@@ -276,24 +201,4 @@ export class Invocations {
       throw error;
     }
   }
-}
-
-function refuseId(noun: string, id: string): void {
-  const message = idProblem(noun, id);
-  if (message !== undefined) throw new InvalidInputError(noun, [{ path: 'id', message }]);
-}
-
-function scheduleDetails(id: string, note: string | undefined): string {
-  const how = [
-    `Schedule **${id}** of Escapement. Its card is under *Current details*; its runs have ids that begin with \`schedule/${id}/\`.`,
-    'Signals: `enable`, `disable`, `pause`, `resume`, `changeSchedule`, `trigger`, `delete`. Query: `describe`.',
-  ];
-  return note === undefined ? how.join('\n\n') : [note, ...how].join('\n\n');
-}
-
-function definedOnly<T extends Record<string, unknown>>(
-  values: T,
-): { [K in keyof T]?: Exclude<T[K], undefined> } {
-  const defined = Object.entries(values).filter(([, value]) => value !== undefined);
-  return Object.fromEntries(defined) as { [K in keyof T]?: Exclude<T[K], undefined> };
 }

@@ -67,7 +67,8 @@ export async function listFires(
   if (filter.scheduleId !== undefined) conditions.push(sql`l.schedule_id = ${storable(filter.scheduleId)}`);
   if (filter.fromMs !== undefined) conditions.push(sql`l.to_ms >= ${filter.fromMs}`);
   if (filter.untilMs !== undefined) conditions.push(sql`l.to_ms < ${filter.untilMs}`);
-  if (filter.outcome !== undefined) conditions.push(sql`l.outcome = ${filter.outcome}`);
+  // Written out, so that the planner sees that the index of all but the started rows will do.
+  if (filter.outcome !== undefined) conditions.push(sql`l.outcome = ${sql.lit(filter.outcome)}`);
   if (after !== undefined) {
     const [toMs, ...key] = after;
     conditions.push(sql`(l.to_ms < ${toMs} OR (l.to_ms = ${toMs}

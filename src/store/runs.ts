@@ -2,12 +2,12 @@
  * The records of invocations that are over, and the dead letters. Called by the batch, and by the store's
  * readers. Promise: writing one again replaces it; a page never exceeds its limit.
  */
-import { sql, type Transaction, type Kysely } from 'kysely';
+import { type Kysely, type RawBuilder, sql, type Transaction } from 'kysely';
 import { NotExistsError } from '../contract/errors.ts';
 import type { DeadLetter, RunRecord } from '../contract/ledger.ts';
 import { limitOf, pageOf, readCursor } from './cursor.ts';
 import type { Database } from './database.ts';
-import { json } from './rows.ts';
+import { json, storable } from './rows.ts';
 import type { FinishRequest, Page, PageRequest } from './store.ts';
 import type { TableNames, Tables } from './tables.ts';
 
@@ -60,54 +60,59 @@ export interface RunFilter {
 }
 
 /** Newest end first. */
-export async function listRuns(
-  { db }: Database,
+export function listRuns(
+  { db, t }: Database,
   filter: RunFilter,
   page?: PageRequest,
 ): Promise<Page<RunRecord>> {
-  const limit = limitOf(page);
-  const after = readCursor(page, ['number', 'string']);
-  let query = db.selectFrom('runs').select(['record', 'ended_at_ms', 'invocation_id']);
-  if (filter.scheduleId !== undefined) query = query.where('schedule_id', '=', filter.scheduleId);
-  if (filter.jobId !== undefined) query = query.where('job_id', '=', filter.jobId);
-  if (filter.status !== undefined) query = query.where('status', '=', filter.status);
-  if (after !== undefined) {
-    const [endedAtMs, id] = after;
-    query = query.where(
-      sql<boolean>`(ended_at_ms < ${endedAtMs} OR (ended_at_ms = ${endedAtMs} AND invocation_id > ${id}))`,
-    );
-  }
-  const rows = await query
-    .orderBy('ended_at_ms', 'desc')
-    .orderBy('invocation_id')
-    .limit(limit + 1)
-    .execute();
-  return pageOf(
-    rows,
-    limit,
-    (row) => row.record as RunRecord,
-    (row) => [row.ended_at_ms, row.invocation_id],
-  );
+  const conditions = [
+    ...(filter.scheduleId === undefined ? [] : [sql`schedule_id = ${storable(filter.scheduleId)}`]),
+    ...(filter.jobId === undefined ? [] : [sql`job_id = ${storable(filter.jobId)}`]),
+    ...(filter.status === undefined ? [] : [sql`status = ${filter.status}`]),
+  ];
+  const records = { table: t.runs, atMs: sql.ref('ended_at_ms'), item: sql.ref('record'), conditions };
+  return newestOf<RunRecord>(db, records, page);
 }
 
 /** Newest first. */
-export async function listDeadLetters({ db }: Database, page?: PageRequest): Promise<Page<DeadLetter>> {
+export function listDeadLetters({ db, t }: Database, page?: PageRequest): Promise<Page<DeadLetter>> {
+  const letters = {
+    table: t.dead_letters,
+    atMs: sql.ref('at_ms'),
+    item: sql.ref('letter'),
+    conditions: [],
+  };
+  return newestOf<DeadLetter>(db, letters, page);
+}
+
+/** Tables of one json document for each invocation, each with an instant. */
+interface Documents {
+  readonly table: RawBuilder<unknown>;
+  readonly atMs: RawBuilder<unknown>;
+  readonly item: RawBuilder<unknown>;
+  readonly conditions: readonly RawBuilder<unknown>[];
+}
+
+/** A page of documents, the newest first, those of one instant by their ids. */
+async function newestOf<T>(
+  db: Kysely<Tables>,
+  { table, atMs, item, conditions }: Documents,
+  page?: PageRequest,
+): Promise<Page<T>> {
   const limit = limitOf(page);
   const after = readCursor(page, ['number', 'string']);
-  let query = db.selectFrom('dead_letters').selectAll();
+  const all = [sql`true`, ...conditions];
   if (after !== undefined) {
-    const [atMs, id] = after;
-    query = query.where(sql<boolean>`(at_ms < ${atMs} OR (at_ms = ${atMs} AND invocation_id > ${id}))`);
+    const [lastAtMs, lastId] = after;
+    all.push(sql`(${atMs} < ${lastAtMs} OR (${atMs} = ${lastAtMs} AND invocation_id > ${lastId}))`);
   }
-  const rows = await query
-    .orderBy('at_ms', 'desc')
-    .orderBy('invocation_id')
-    .limit(limit + 1)
-    .execute();
+  const { rows } = await sql<{ item: T; at_ms: number; invocation_id: string }>`
+    SELECT ${item} AS item, ${atMs} AS at_ms, invocation_id FROM ${table} WHERE ${sql.join(all, sql` AND `)}
+    ORDER BY ${atMs} DESC, invocation_id LIMIT ${limit + 1}`.execute(db);
   return pageOf(
     rows,
     limit,
-    (row) => row.letter as DeadLetter,
+    (row) => row.item,
     (row) => [row.at_ms, row.invocation_id],
   );
 }

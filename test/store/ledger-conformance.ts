@@ -1,6 +1,7 @@
 /**
  * The ledger's and runs' part of what every store must do; run beside `conformance.ts`.
  */
+import { sql } from 'kysely';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { LedgerRow } from '../../src/contract/ledger.ts';
 import type { DatabaseStore } from '../../src/store/create-store.ts';
@@ -93,6 +94,32 @@ export function ledgerConformance(name: string, open: OpenForTest): void {
         outcome: 'missed',
       });
       expect(some.items.map((fire) => fire.key)).toEqual(['k35', 'k30', 'k25', 'k20']);
+    });
+
+    test('an outcome is looked for over all schedules by an index that started rows cost nothing', async () => {
+      await store.writeLedger([
+        row('rare', 1_000),
+        row('rare', 2_000, { outcome: 'dropped', reason: 'too many' }),
+        row('rarer', 3_000, { outcome: 'dropped' }),
+      ]);
+      const { items } = await store.listFires({ outcome: 'dropped' });
+      expect(items.map((fire) => fire.scheduleId)).toEqual(['rarer', 'rare']);
+      const plan = await sql<{ 'QUERY PLAN': string }>`
+        EXPLAIN SELECT * FROM ${store.database.t.ledger} WHERE outcome = ${sql.lit('dropped')}
+        ORDER BY to_ms DESC, schedule_id, creation, key LIMIT 100`.execute(store.database.db);
+      expect(plan.rows.map((line) => line['QUERY PLAN']).join('\n')).toMatch(/ledger_of_outcome/);
+    });
+
+    test('runs are paged by their ends, newest first', async () => {
+      for (const n of [1, 2, 3]) {
+        const run = runRecord(`job/page-${n}`, { jobId: 'page', endedAtMs: 1_000 * Math.ceil(n / 2) });
+        await store.finish({ poolId: 'default', release: 'finished', run });
+      }
+      const first = await store.listRuns({ jobId: 'page' }, { limit: 2 });
+      expect(first.items.map((run) => run.invocationId)).toEqual(['job/page-3', 'job/page-1']);
+      const second = await store.listRuns({ jobId: 'page' }, { limit: 2, cursor: first.nextCursor ?? '' });
+      expect(second.items.map((run) => run.invocationId)).toEqual(['job/page-2']);
+      expect(second.nextCursor).toBeUndefined();
     });
 
     test('it is healthy', async () => {

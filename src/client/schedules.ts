@@ -1,0 +1,142 @@
+/**
+ * Schedules: making, finding and ending them, and what became of their due times. A part of `Scheduler`; what one does to
+ * a single one is in schedule-handle.ts.
+ */
+import { type Client, WorkflowExecutionAlreadyStartedError } from '@temporalio/client';
+import { AlreadyExistsError, InvalidInputError, UnavailableError } from '../contract/errors.ts';
+import { type Names, parseWorkflowId } from '../contract/ids.ts';
+import type { Fire, Outcome } from '../contract/ledger.ts';
+import type { ScheduleStateName } from '../contract/messages.ts';
+import type { ScheduleInput } from '../contract/schedule.ts';
+import { checkSchedule } from './definition.ts';
+import type { GatewayClient } from './gateway-client.ts';
+import { instantMs, refuseId } from './given.ts';
+import { ScheduleHandle } from './schedule-handle.ts';
+
+export interface ScheduleListItem {
+  readonly id: string;
+  /** Absent where the search attributes are not registered. */
+  readonly state?: ScheduleStateName;
+  readonly pool?: string;
+  readonly target?: string;
+  readonly startedAtMs: number;
+}
+
+/** Which due times; instants are Dates, ms since the epoch, or ISO 8601 with offset. */
+export interface FireQuery {
+  readonly from?: Date | number | string;
+  readonly until?: Date | number | string;
+  readonly outcome?: Outcome;
+}
+
+export class Schedules {
+  readonly #client: Client;
+  readonly #names: Names;
+  readonly #gateway: GatewayClient | undefined;
+
+  /** @param gateway what `fires` asks; nothing else needs it */
+  constructor(client: Client, names: Names, gateway?: GatewayClient) {
+    this.#client = client;
+    this.#names = names;
+    this.#gateway = gateway;
+  }
+
+  /** @throws InvalidInputError; AlreadyExistsError (ScheduleExists), and then nothing has changed */
+  async create(id: string, schedule: ScheduleInput): Promise<ScheduleHandle> {
+    refuseId('schedule', id);
+    const { definition } = checkSchedule(`schedule "${id}"`, schedule, Date.now());
+    const { run, spec } = definition;
+    try {
+      await this.#client.workflow.start('scheduleWorkflow', {
+        args: [schedule],
+        taskQueue: this.#names.schedulesQueue,
+        workflowId: this.#names.scheduleWorkflowId(id),
+        staticSummary: `${run.target.name}: ${spec.expressions.join(' | ')}`,
+        staticDetails: scheduleDetails(id, definition.note),
+      });
+    } catch (error) {
+      if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
+      const message = `schedule "${id}" exists already: change it with change(), or delete it first`;
+      throw new AlreadyExistsError('ScheduleExists', message, { scheduleId: id }, { cause: error });
+    }
+    return this.get(id);
+  }
+
+  /** A handle; whether the schedule exists shows with the first call on it. */
+  get(id: string): ScheduleHandle {
+    refuseId('schedule', id);
+    return new ScheduleHandle(this.#client, this.#names, id);
+  }
+
+  async delete(id: string, options: { readonly cancelRunning?: boolean } = {}): Promise<void> {
+    await this.get(id).delete(options);
+  }
+
+  /**
+   * What became of its due times, newest first: `from` (inclusive) to `until` (exclusive), of one outcome where one is
+   * given. Past Temporal's retention, too, and of deleted schedules.
+   * @throws InvalidInputError naming the field; GatewayUnavailableError
+   * @example for await (const fire of scheduler.schedules.fires('nightly', { outcome: 'missed' })) console.log(fire.key);
+   */
+  async *fires(id: string, query: FireQuery = {}): AsyncGenerator<Fire> {
+    refuseId('schedule', id);
+    const gateway = this.#gateway;
+    if (gateway === undefined) {
+      throw new UnavailableError('the ledger', 'these schedules were opened without a gateway to ask');
+    }
+    const filter = {
+      scheduleId: id,
+      fromMs: boundMs('from', query.from),
+      untilMs: boundMs('until', query.until),
+      outcome: query.outcome,
+    };
+    for (let cursor: string | undefined; ; ) {
+      const page = await gateway.listFires(filter, { cursor });
+      yield* page.items;
+      if (page.nextCursor === undefined) return;
+      cursor = page.nextCursor;
+    }
+  }
+
+  /** All schedules of this deployment; Temporal's visibility may lag by a second. */
+  async *list(): AsyncGenerator<ScheduleListItem> {
+    const query = 'WorkflowType = "scheduleWorkflow" AND ExecutionStatus = "Running"';
+    for await (const found of this.#client.workflow.list({ query })) {
+      const parsed = parseWorkflowId(found.workflowId);
+      if (parsed?.noun !== 'schedule' || parsed.deployment !== this.#names.deployment) continue;
+      const { searchAttributes: said } = found;
+      yield {
+        id: parsed.id,
+        startedAtMs: found.startTime.getTime(),
+        ...definedOnly({
+          state: said.EscapementState?.[0] as ScheduleStateName | undefined,
+          pool: said.EscapementPool?.[0] as string | undefined,
+          target: said.EscapementTarget?.[0] as string | undefined,
+        }),
+      };
+    }
+  }
+}
+
+function boundMs(path: string, instant: FireQuery['from']): number | undefined {
+  if (instant === undefined) return undefined;
+  const atMs = instantMs(instant);
+  if (atMs !== undefined && Number.isSafeInteger(atMs)) return atMs;
+  const message = `${JSON.stringify(instant)} is not an instant: write for example "2026-01-31T09:00:00Z"`;
+  throw new InvalidInputError('fires', [{ path, message }]);
+}
+
+function scheduleDetails(id: string, note: string | undefined): string {
+  const how = [
+    `Schedule **${id}** of Escapement. Its card is under *Current details*; its runs have ids that begin with \`schedule/${id}/\`.`,
+    'Signals: `enable`, `disable`, `pause`, `resume`, `changeSchedule`, `trigger`, `delete`. Query: `describe`.',
+  ];
+  return note === undefined ? how.join('\n\n') : [note, ...how].join('\n\n');
+}
+
+function definedOnly<T extends Record<string, unknown>>(
+  values: T,
+): { [K in keyof T]?: Exclude<T[K], undefined> } {
+  const defined = Object.entries(values).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(defined) as { [K in keyof T]?: Exclude<T[K], undefined> };
+}
