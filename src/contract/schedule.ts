@@ -27,6 +27,20 @@ export interface ScheduleSpec {
   readonly endAtMs?: number;
   /** `@every` counts from here, cut to whole seconds. */
   readonly createdAtMs: number;
+  /** Nominal times at which the clock shows a time named here are left out. */
+  readonly exclude?: Exclude;
+  /**
+   * Each fire is late by less than this, by an amount that its schedule's id and its nominal time decide, and never as
+   * late as the next nominal time.
+   */
+  readonly jitterMs?: number;
+}
+
+export interface Exclude {
+  /** Cron expressions; one without a field of seconds covers whole minutes: `* * 25 12 *` is all of December 25. */
+  readonly expressions: readonly string[];
+  /** Ids of named calendars. */
+  readonly calendars: readonly string[];
 }
 
 export type Timing =
@@ -148,6 +162,16 @@ export type SpecInput =
       readonly anchor?: string | undefined;
       readonly startAt?: string | undefined;
       readonly endAt?: string | undefined;
+      /** Text alone is one expression. */
+      readonly exclude?:
+        | string
+        | readonly string[]
+        | {
+            readonly expressions?: string | readonly string[] | undefined;
+            readonly calendars?: string | readonly string[] | undefined;
+          }
+        | undefined;
+      readonly jitter?: DurationInput | undefined;
     };
 
 /** A schedule as a person writes it, in code, in a file, or in a bare Temporal start. */

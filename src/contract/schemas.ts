@@ -17,13 +17,14 @@ import {
   SCHEDULE_TO_START_MS_DEFAULT,
   WARM_WAIT_MS_DEFAULT,
 } from '../core/limits.ts';
+import { CALENDARS_PER_SCHEDULE_MAX } from './calendars.ts';
 import { type InputIssue, InvalidInputError } from './errors.ts';
 import { idProblem } from './ids.ts';
 import { parseInstant } from './messages.ts';
 import type { RunPolicy, ScheduleDefinition, ScheduleSpec } from './schedule.ts';
 
 /** Expressions in one spec: a union of more is a calendar, not a schedule. */
-const EXPRESSIONS_MAX = 100;
+const EXPRESSIONS_MAX = 50;
 const TEXT_MAX = 10_000;
 
 /** A duration as text or ms, read as whole ms. */
@@ -142,6 +143,21 @@ const expressionsSchema = z.union([
   z.array(z.string().max(TEXT_MAX)).min(1).max(EXPRESSIONS_MAX),
 ]);
 
+const calendarsSchema = z.union([
+  idSchema('calendar').transform((id) => [id]),
+  z.array(idSchema('calendar')).max(CALENDARS_PER_SCHEDULE_MAX),
+]);
+
+const excludeSchema = z.union([
+  expressionsSchema.transform((expressions) => ({ expressions, calendars: [] as string[] })),
+  z
+    .strictObject({
+      expressions: z.union([expressionsSchema, z.array(z.string()).length(0)]).optional(),
+      calendars: calendarsSchema.optional(),
+    })
+    .transform(({ expressions = [], calendars = [] }) => ({ expressions, calendars })),
+]);
+
 const specObject = z.strictObject({
   expressions: expressionsSchema,
   timeZone: z.string().optional(),
@@ -155,6 +171,8 @@ const specObject = z.strictObject({
   anchor: instantSchema.optional(),
   startAt: instantSchema.optional(),
   endAt: instantSchema.optional(),
+  exclude: excludeSchema.optional(),
+  jitter: durationSchema().optional(),
 });
 type SpecFields = z.output<typeof specObject>;
 const specSchema = z.union([
@@ -173,6 +191,9 @@ function specOf(fields: SpecFields, timeZone: string | undefined, createdAtMs: n
     ...(fields.anchor !== undefined && { anchorMs: fields.anchor }),
     ...(fields.startAt !== undefined && { startAtMs: fields.startAt }),
     ...(fields.endAt !== undefined && { endAtMs: fields.endAt }),
+    ...(fields.exclude !== undefined &&
+      fields.exclude.expressions.length + fields.exclude.calendars.length > 0 && { exclude: fields.exclude }),
+    ...(fields.jitter !== undefined && fields.jitter > 0 && { jitterMs: fields.jitter }),
   };
 }
 

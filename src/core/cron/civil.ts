@@ -9,6 +9,7 @@ export const YEAR_MIN = 1970;
 export const YEAR_MAX = 2099;
 export const DAY_S = 86_400;
 export const DAY_MS = 86_400_000;
+export const HOUR_MS = 3_600_000;
 
 export interface CivilDate {
   readonly year: number;

@@ -2,18 +2,28 @@
  * A source of nominal times, as union.ts merges them: a grid of equal steps here, wall times laid over a zone in
  * wall-source.ts. Pure: instants in and out are ms since the epoch, all within 1970 to 2099.
  */
-import { HORIZON_MS } from './zone.ts';
+import type { Exclusion } from './exclusion.ts';
+import type { DayTimes } from './wall-times.ts';
+import { HORIZON_MS, type Zone } from './zone.ts';
 
-export interface Source {
+/** Text that tells stretches of time apart, for whoever counts one of each kind and multiplies. */
+export interface Kinds {
+  /**
+   * Text equal for two stretches of the same length exactly when both hold the same times, counted from their start, or
+   * undefined where that cannot be told (a clock changes). Stretches are UTC days (`DAY_MS`) and UTC hours (`HOUR_MS`).
+   */
+  kindOf(startMs: number, lengthMs: number): string | undefined;
+}
+
+export interface Source extends Kinds {
   /** The first nominal time strictly after an instant. */
   next(afterMs: number): number | undefined;
   /** How many lie in (afterMs, untilMs], by arithmetic: never by listing them. */
   count(afterMs: number, untilMs: number): number;
-  /**
-   * Text equal for two UTC days exactly when both hold the same times of day, or undefined where that cannot be
-   * told (a clock changes). Unions count one day of each kind and multiply.
-   */
-  dayKey(dayStartMs: number): string | undefined;
+  /** The wall times it names; absent where it is no matter of wall times. */
+  readonly wall?: { readonly zone: Zone; readonly dayTimes: DayTimes };
+  /** The same without the lost wall times that an exclusion names; those shown by the clock are the union's matter. */
+  without?(exclusions: readonly Exclusion[]): Source;
   /** What clock changes in (afterMs, untilMs] do to it, oldest first. */
   affected(afterMs: number, untilMs: number, max: number): AffectedDate[];
 }
@@ -55,9 +65,9 @@ export function gridSource({ intervalMs, originMs, firstMs }: Grid): Source {
       const last = index(Math.min(untilMs, HORIZON_MS - 1));
       return Math.max(0, last - index(Math.max(afterMs, firstMs - 1)));
     },
-    dayKey(dayStartMs) {
-      if (dayStartMs < firstMs) return undefined;
-      return String((dayStartMs - originMs) % intervalMs);
+    kindOf(startMs) {
+      if (startMs < firstMs) return undefined;
+      return String((startMs - originMs) % intervalMs);
     },
     affected: () => [],
   };

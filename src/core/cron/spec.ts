@@ -5,16 +5,22 @@
  */
 import type { InputIssue } from '../../contract/errors.ts';
 import type { ScheduleSpec, Timing } from '../../contract/schedule.ts';
+import { DAY_MS } from './civil.ts';
+import type { Exclusion } from './exclusion.ts';
+import {
+  type ExclusionOptions,
+  type Exclusions,
+  exclusionBounds,
+  readExclusions,
+} from './read-exclusions.ts';
 import { type Recurrence, parseExpression, zoneProblem } from './recurrence.ts';
 import type { AffectedDate, Source } from './source.ts';
-import { countOf, nextOf, timesOf } from './union.ts';
+import { combinationIssues, settingIssues } from './spec-issues.ts';
+import { union } from './union.ts';
 import { HORIZON_MS, type Zone, findZone, localText } from './zone.ts';
 
 export type { AffectedDate } from './source.ts';
 export { tzDataVersion } from './zone.ts';
-
-/** Expressions of one spec: each is looked at for every next time. */
-export const EXPRESSIONS_MAX = 50;
 
 /** Affected dates listed at once. */
 export const AFFECTED_DATES_MAX = 100;
@@ -47,7 +53,7 @@ export type CompileResult =
   | { readonly ok: true; readonly compiled: CompiledSpec }
   | { readonly ok: false; readonly issues: readonly InputIssue[] };
 
-export interface CompileOptions {
+export interface CompileOptions extends ExclusionOptions {
   /**
    * A spec with no nominal time after this instant is refused. Default `createdAtMs`; give the present when an old
    * schedule gets a new spec, `-Infinity` to look at the past.
@@ -55,18 +61,19 @@ export interface CompileOptions {
   readonly firesAfterMs?: number;
 }
 
-/** Checks a spec and makes it ready. Issues name their place, such as `expressions[0]`. */
+/** Checks a spec and makes it ready. Issues name their place as a person writes it, such as `expressions[0]` or `startAt`. */
 export function compileSpec(spec: ScheduleSpec, options: CompileOptions = {}): CompileResult {
-  const issues: InputIssue[] = [...settingIssues(spec)];
+  const issues: InputIssue[] = [...settingIssues(spec), ...exclusionBounds(spec)];
   const zone = findZone(spec.timeZone);
   if (zone === undefined) issues.push({ path: 'timeZone', message: zoneProblem(spec.timeZone) });
   const recurrences = zone === undefined || issues.length > 0 ? [] : readExpressions(spec, zone, issues);
   if (zone === undefined || issues.length > 0) return { ok: false, issues };
+  const left = readExclusions(spec, zone, options, issues);
   issues.push(...combinationIssues(spec, recurrences));
   if (issues.length > 0) return { ok: false, issues };
-  const compiled = compile(spec, zone, recurrences);
-  const never = neverFires(spec, compiled, options.firesAfterMs ?? spec.createdAtMs);
-  return never.length > 0 ? { ok: false, issues: never } : { ok: true, compiled };
+  const compiled = compile(spec, zone, recurrences, left);
+  const never = neverFires(spec, compiled, recurrences, options.firesAfterMs ?? spec.createdAtMs);
+  return never === undefined ? { ok: true, compiled } : { ok: false, issues: [never] };
 }
 
 function readExpressions(spec: ScheduleSpec, zone: Zone, issues: InputIssue[]): Recurrence[] {
@@ -79,63 +86,20 @@ function readExpressions(spec: ScheduleSpec, zone: Zone, issues: InputIssue[]): 
   return recurrences;
 }
 
-function settingIssues(spec: ScheduleSpec): InputIssue[] {
-  const issues: InputIssue[] = [];
-  const add = (path: string, message: string) => issues.push({ path, message });
-  const { expressions, phaseMs, anchorMs, startAtMs, endAtMs } = spec;
-  if (expressions.length === 0) {
-    add('expressions', 'there is none: give at least one, for example "every 15m", or "triggered"');
-  }
-  if (expressions.length > EXPRESSIONS_MAX) {
-    add(
-      'expressions',
-      `there are ${expressions.length}, at most ${EXPRESSIONS_MAX}: use lists and ranges within them`,
-    );
-  }
-  if (phaseMs !== undefined && (!Number.isSafeInteger(phaseMs) || phaseMs < 0)) {
-    add('phaseMs', `${phaseMs} is no whole number of milliseconds of 0 or more: give a length such as "5m"`);
-  }
-  if (phaseMs !== undefined && anchorMs !== undefined) {
-    add('phaseMs', 'phase and anchor both say where the grid begins: give one of them');
-  }
-  for (const [path, atMs] of Object.entries({ anchorMs, startAtMs, endAtMs })) {
-    if (atMs !== undefined && !(Number.isInteger(atMs) && atMs >= 0 && atMs < HORIZON_MS)) {
-      add(path, `${atMs} is no instant of 1970 to 2099: give one such as "2030-01-31T09:00:00Z"`);
-    }
-  }
-  if (startAtMs !== undefined && endAtMs !== undefined && endAtMs < startAtMs) {
-    add('endAtMs', 'endAt lies before startAt, which leaves no time between them: exchange or move them');
-  }
-  return issues;
-}
-
-function combinationIssues(spec: ScheduleSpec, recurrences: readonly Recurrence[]): InputIssue[] {
-  const lone = recurrences.findIndex((r) => r.kind !== 'absolute');
-  if (lone >= 0 && recurrences.length > 1) {
-    const what =
-      recurrences[lone]?.kind === 'triggered' ? 'never due by itself' : 'due after the end of the last run';
-    return [
-      {
-        path: `expressions[${lone}]`,
-        message: `"${spec.expressions[lone]}" is ${what}, so it cannot be combined with other expressions: give it a schedule of its own`,
-      },
-    ];
-  }
-  if (recurrences.some((r) => r.kind === 'absolute' && r.aligned)) return [];
-  return (['phaseMs', 'anchorMs'] as const)
-    .filter((path) => spec[path] !== undefined)
-    .map((path) => ({ path, message: 'applies to "every <duration>" only, which is not here: remove it' }));
-}
-
-function compile(spec: ScheduleSpec, zone: Zone, recurrences: readonly Recurrence[]): CompiledSpec {
+function compile(
+  spec: ScheduleSpec,
+  zone: Zone,
+  recurrences: readonly Recurrence[],
+  left: Exclusions,
+): CompiledSpec {
   const [first] = recurrences;
   const absolute = recurrences.filter((r) => r.kind === 'absolute');
   const zones = new Set(absolute.flatMap((r) => (r.zone === undefined ? [] : [r.zone])));
   const [sharedZone] = zones;
   const shownZone = zones.size === 1 && sharedZone !== undefined ? sharedZone : zone;
   const settings = {
-    notes: [...new Set(absolute.flatMap((r) => r.notes))],
-    zoned: [...zones].some((z) => z.name !== 'UTC'),
+    notes: [...new Set([...absolute.flatMap((r) => r.notes), ...left.notes])],
+    zoned: left.zoned || [...zones].some((z) => z.name !== 'UTC'),
     timeZone: shownZone.name,
     local: (atMs: number) => localText(shownZone, atMs),
   };
@@ -145,30 +109,39 @@ function compile(spec: ScheduleSpec, zone: Zone, recurrences: readonly Recurrenc
     ...settings,
     ...absoluteTimes(
       spec,
-      absolute.map((r) => r.source),
+      absolute.map(({ source }) => source.without?.(left.exclusions) ?? source),
+      left.exclusions,
     ),
   };
 }
 
 type TimesOf = Pick<CompiledSpec, 'timing' | 'next' | 'times' | 'count' | 'affectedDates'>;
 
-function absoluteTimes(spec: ScheduleSpec, sources: readonly Source[]): TimesOf {
+function absoluteTimes(
+  spec: ScheduleSpec,
+  sources: readonly Source[],
+  exclusions: readonly Exclusion[],
+): TimesOf {
   const { startAtMs = -Infinity, endAtMs = Infinity } = spec;
+  const set = union(sources, exclusions);
   // Both bounds are within: the first instant asked after is the one before `startAt`.
   const clipped = (afterMs: number) => Math.max(afterMs, startAtMs - 1);
   return {
     timing: { kind: 'absolute' },
     next(afterMs) {
-      const atMs = nextOf(sources, clipped(afterMs));
+      const atMs = set.next(clipped(afterMs));
       return atMs === undefined || atMs > endAtMs ? undefined : atMs;
     },
-    times: (afterMs, untilMs, max) => timesOf(sources, clipped(afterMs), Math.min(untilMs, endAtMs), max),
-    count: (afterMs, untilMs) => countOf(sources, clipped(afterMs), Math.min(untilMs, endAtMs)),
+    times: (afterMs, untilMs, max) => set.times(clipped(afterMs), Math.min(untilMs, endAtMs), max),
+    count: (afterMs, untilMs) => set.count(clipped(afterMs), Math.min(untilMs, endAtMs)),
     affectedDates(afterMs, untilMs) {
       const dates = sources.flatMap((source) =>
         source.affected(clipped(afterMs), Math.min(untilMs, endAtMs), AFFECTED_DATES_MAX),
       );
-      return dates.sort((a, b) => a.changeAtMs - b.changeAtMs).slice(0, AFFECTED_DATES_MAX);
+      return dates
+        .filter(({ runsAtMs }) => runsAtMs.length === 0 || !runsAtMs.every(set.excludes))
+        .sort((a, b) => a.changeAtMs - b.changeAtMs)
+        .slice(0, AFFECTED_DATES_MAX);
     },
   };
 }
@@ -210,19 +183,45 @@ function triggeredTimes(): TimesOf {
 }
 
 /** The issue of a spec that has no time still to come. */
-function neverFires(spec: ScheduleSpec, compiled: CompiledSpec, afterMs: number): InputIssue[] {
-  if (compiled.timing.kind === 'triggered') return [];
+function neverFires(
+  spec: ScheduleSpec,
+  compiled: CompiledSpec,
+  recurrences: readonly Recurrence[],
+  afterMs: number,
+): InputIssue | undefined {
+  if (compiled.timing.kind === 'triggered') return undefined;
   if (compiled.timing.kind === 'relative') {
-    if (spec.endAtMs === undefined || afterMs + compiled.timing.intervalMs <= spec.endAtMs) return [];
-    return [
-      { path: 'endAtMs', message: 'endAt lies before the first run would be due: move it, or remove it' },
-    ];
+    if (spec.endAtMs === undefined || afterMs + compiled.timing.intervalMs <= spec.endAtMs) return undefined;
+    return { path: 'endAt', message: 'endAt lies before the first run would be due: move it, or remove it' };
   }
-  if (compiled.next(afterMs) !== undefined) return [];
+  if (compiled.next(afterMs) !== undefined) return undefined;
+  if (spec.exclude !== undefined && firesUnexcluded(spec, recurrences, afterMs)) {
+    return {
+      path: 'exclude',
+      message:
+        'leaves out every time that is still to come: it would never be due; exclude less, or change the expressions',
+    };
+  }
   const bounded = spec.startAtMs !== undefined || spec.endAtMs !== undefined;
-  const path = bounded ? (spec.endAtMs === undefined ? 'startAtMs' : 'endAtMs') : 'expressions[0]';
+  const path = bounded ? (spec.endAtMs === undefined ? 'startAt' : 'endAt') : 'expressions[0]';
   const what = bounded
     ? 'no date of the expressions lies between now, startAt and endAt'
     : `"${spec.expressions[0]}"${spec.expressions.length > 1 ? ' and those beside it have' : ' has'} no date that is still to come`;
-  return [{ path, message: `${what}: it would never be due` }];
+  return { path, message: `${what}: it would never be due` };
+}
+
+/** Would it fire without its exclusions? Told from wall times where that is enough: it is asked before a refusal only. */
+function firesUnexcluded(
+  { startAtMs, endAtMs }: ScheduleSpec,
+  recurrences: readonly Recurrence[],
+  afterMs: number,
+): boolean {
+  const sources = recurrences.flatMap((r) => (r.kind === 'absolute' ? [r.source] : []));
+  const today = Math.max(0, Math.floor(afterMs / DAY_MS));
+  const open = sources.some(
+    ({ wall }) => wall === undefined || wall.dayTimes.days.next(today + 2) !== undefined,
+  );
+  if (open && startAtMs === undefined && endAtMs === undefined) return true;
+  const fromMs = Math.max(afterMs, (startAtMs ?? -Infinity) - 1);
+  return sources.some((source) => (source.next(fromMs) ?? Infinity) <= (endAtMs ?? HORIZON_MS));
 }

@@ -3,7 +3,8 @@
  * where the clock changes, do the schedule's DST rules decide. Called by recurrence.ts. Pure; every search is bounded
  * by the zone's spans (at most a few hundred) and by the wall times' own end in 2099.
  */
-import { DAY_MS, wallText } from './civil.ts';
+import { DAY_MS, HOUR_MS, wallText } from './civil.ts';
+import type { Exclusion } from './exclusion.ts';
 import type { AffectedDate, Source } from './source.ts';
 import type { WallTimes } from './wall-times.ts';
 import { HORIZON_MS, type Zone, spanIndexAt } from './zone.ts';
@@ -20,6 +21,8 @@ export interface WallSpec {
   readonly times: WallTimes;
   readonly zone: Zone;
   readonly rules: DstRules;
+  /** A wall time that the clock leaves out does not run at another one either where one of these names it. */
+  readonly exclusions?: readonly Exclusion[];
 }
 
 /** Wall times listed in one affected date; the rest is counted. */
@@ -57,6 +60,8 @@ export function wallSource(spec: WallSpec): Source {
   }
 
   return {
+    wall: { zone, dayTimes: times.dayTimes },
+    without: (exclusions) => wallSource({ ...spec, exclusions }),
     next(afterMs) {
       const startMs = Math.max(afterMs, -1);
       // Where no clock on earth can show another named time, the zone's data need not be read.
@@ -87,18 +92,27 @@ export function wallSource(spec: WallSpec): Source {
       }
       return count;
     },
-    dayKey(dayStartMs) {
-      const span = spansOf()[spanIndexAt(zone, dayStartMs)];
+    kindOf(startMs, lengthMs) {
+      const span = spansOf()[spanIndexAt(zone, startMs)];
       if (span === undefined) return undefined;
       // Only the part of a span that no rule touches is alike from day to day.
-      if (Math.max(span.regular.startMs, span.lost?.endMs ?? -Infinity) > dayStartMs) return undefined;
-      if (dayStartMs + DAY_MS > span.regular.endMs) return undefined;
-      const { offsetMs } = span.regular;
-      const day = Math.floor((dayStartMs + offsetMs) / DAY_MS);
-      return `${offsetMs}${times.dayPattern(day)}${times.dayPattern(day + 1)}`;
+      if (Math.max(span.regular.startMs, span.lost?.endMs ?? -Infinity) > startMs) return undefined;
+      if (startMs + lengthMs > span.regular.endMs) return undefined;
+      return wallKind(times, startMs + span.regular.offsetMs, lengthMs);
     },
     affected: (afterMs, untilMs, max) => affectedDates(spec, afterMs, untilMs, max),
   };
+}
+
+/** The kind of a stretch that begins at a reading of the clock: it touches two wall days, or two wall hours. */
+export function wallKind(
+  times: Pick<WallTimes, 'dayPattern' | 'hourPattern'>,
+  wallMs: number,
+  lengthMs: number,
+): string {
+  const patternOf = lengthMs === HOUR_MS ? times.hourPattern : times.dayPattern;
+  const unit = Math.floor(wallMs / lengthMs);
+  return `${wallMs - unit * lengthMs}:${patternOf(unit)}${patternOf(unit + 1)}`;
 }
 
 function nextIn(times: WallTimes, piece: Piece, afterMs: number): number | undefined {
@@ -116,11 +130,26 @@ function countIn(times: WallTimes, piece: Piece, afterMs: number, untilMs: numbe
 }
 
 /** The first time after `afterMs` that the gap before this span brings about. */
-function nextFromGap({ times, rules }: WallSpec, span: RuledSpan, afterMs: number): number | undefined {
+function nextFromGap(spec: WallSpec, span: RuledSpan, afterMs: number): number | undefined {
   if (span.lost === undefined || afterMs >= span.lost.endMs) return undefined;
-  if (rules.gap === 'shift') return nextIn(times, span.lost, afterMs);
+  if (spec.rules.gap === 'shift') return nextLost(spec, span.lost, afterMs);
   if (afterMs >= span.fromMs) return undefined;
-  return nextIn(times, span.lost, span.fromMs - 1) === undefined ? undefined : span.fromMs;
+  return nextLost(spec, span.lost, span.fromMs - 1) === undefined ? undefined : span.fromMs;
+}
+
+/** A gap is a day long at most, so few of its times can be excluded one by one. */
+function nextLost(
+  { times, zone, exclusions = [] }: WallSpec,
+  lost: Piece,
+  afterMs: number,
+): number | undefined {
+  let atMs = nextIn(times, lost, afterMs);
+  while (atMs !== undefined) {
+    const wallS = wallSecond(lost, atMs);
+    if (!exclusions.some((exclusion) => exclusion.names(zone, wallS))) return atMs;
+    atMs = nextIn(times, lost, atMs);
+  }
+  return undefined;
 }
 
 /** Times of the gap that are not regular times of the span anyway. */

@@ -6,13 +6,29 @@
 import { DAY_S, YEAR_MAX, YEAR_MIN, civilDate, dayNumber, monthLength, weekday } from './civil.ts';
 import type { Field } from './fields.ts';
 
+/** Days, and in each of them the same product of hours, minutes and seconds. */
+export interface DayTimes {
+  readonly days: {
+    /** Days since 1970-01-01; undefined where none is left up to the end of 2099. */
+    next(fromDay: number): number | undefined;
+    has(day: number): boolean;
+  };
+  /** 24, 60 and 60 of them, true where named. */
+  readonly hours: readonly boolean[];
+  readonly minutes: readonly boolean[];
+  readonly seconds: readonly boolean[];
+}
+
 export interface WallTimes {
+  readonly dayTimes: DayTimes;
   /** The first named second at or after `fromS`; undefined where there is none up to the end of 2099. */
   next(fromS: number): number | undefined;
   /** How many named seconds lie in [fromS, toS). */
   count(fromS: number, toS: number): number;
-  /** Text equal for two days exactly when both name the same seconds of the day. */
+  /** Text equal for two days (since 1970-01-01) exactly when both name the same seconds of the day. */
   dayPattern(day: number): string;
+  /** The same for two hours, counted from 1970-01-01T00. */
+  hourPattern(hour: number): string;
 }
 
 export interface CronFields {
@@ -25,12 +41,37 @@ export interface CronFields {
   readonly year: Field;
 }
 
+/** The days and times that cron fields name. */
+export function cronDayTimes(fields: CronFields): DayTimes {
+  const days = matchingDays(fields);
+  return {
+    days: { next: days.next, has: (day) => days.next(day) === day },
+    hours: flags(fields.hour.values, 24),
+    minutes: flags(fields.minute.values, 60),
+    seconds: flags(fields.second.values, 60),
+  };
+}
+
+function flags(values: readonly number[], length: number): boolean[] {
+  const named = new Set(values);
+  return Array.from({ length }, (_, value) => named.has(value));
+}
+
 /** One wall time. */
 export function singleWallTime(atS: number): WallTimes {
+  const onlyDay = Math.floor(atS / DAY_S);
+  const inDay = atS - onlyDay * DAY_S;
   return {
+    dayTimes: {
+      days: { next: (day) => (day <= onlyDay ? onlyDay : undefined), has: (day) => day === onlyDay },
+      hours: flags([Math.floor(inDay / 3_600)], 24),
+      minutes: flags([Math.floor(inDay / 60) % 60], 60),
+      seconds: flags([inDay % 60], 60),
+    },
     next: (fromS) => (fromS <= atS ? atS : undefined),
     count: (fromS, toS) => (fromS <= atS && atS < toS ? 1 : 0),
     dayPattern: (day) => (Math.floor(atS / DAY_S) === day ? '1' : '0'),
+    hourPattern: (hour) => (Math.floor(atS / 3_600) === hour ? '1' : '0'),
   };
 }
 
@@ -39,6 +80,7 @@ export function cronWallTimes(fields: CronFields): WallTimes {
   const days = matchingDays(fields);
   const times = timesOfDay(fields);
   return {
+    dayTimes: cronDayTimes(fields),
     next(fromS) {
       const startS = Math.max(fromS, 0);
       const today = Math.floor(startS / DAY_S);
@@ -55,6 +97,10 @@ export function cronWallTimes(fields: CronFields): WallTimes {
       return countBefore(toS) - countBefore(fromS);
     },
     dayPattern: (day) => (days.next(day) === day ? '1' : '0'),
+    hourPattern(hour) {
+      const day = Math.floor(hour / 24);
+      return times.hasHour(hour - day * 24) && days.next(day) === day ? '1' : '0';
+    },
   };
 
   /** Named seconds in [1970, atS). */
@@ -94,6 +140,7 @@ function timesOfDay(fields: CronFields) {
   return {
     first: (hours.atOrAbove[0] ?? 0) * 3_600 + firstInHour,
     perDay: hours.size * perHour,
+    hasHour: (hour: number) => hours.atOrAbove[hour] === hour,
     /** First named second of the day at or after `fromS`. */
     next(fromS: number): number | undefined {
       const hour = Math.floor(fromS / 3_600);

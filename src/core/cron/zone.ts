@@ -50,7 +50,8 @@ export function findZone(timeZone: string): Zone | undefined {
   const zone: Zone = {
     name: format.resolvedOptions().timeZone,
     get spans() {
-      spans ??= readSpans(format);
+      spans ??=
+        zone.name === 'UTC' ? [{ fromMs: -Infinity, toMs: Infinity, offsetMs: 0 }] : readSpans(format);
       return spans;
     },
   };

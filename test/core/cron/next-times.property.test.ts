@@ -3,7 +3,9 @@ import { Cron } from 'croner';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { type Case, type Gap, JUDGED_MS, type Repeat, WINDOWS, bruteForce, cases } from './oracle.ts';
-import { compiled } from './specs.ts';
+import { newestTimes } from '../../../src/core/cron/newest.ts';
+import { compileSpec } from '../../../src/core/cron/spec.ts';
+import { compiled, excluding, specOf } from './specs.ts';
 
 const gaps = fc.constantFrom<Gap>('next', 'skip', 'shift');
 const repeats = fc.constantFrom<Repeat | undefined>('first', 'last', 'both', undefined);
@@ -39,6 +41,42 @@ describe.each(WINDOWS)('around a clock change in $timeZone, $aroundMs', (window)
         },
       ),
       { numRuns: 60 },
+    );
+  });
+
+  test('and so they do with an exclusion', () => {
+    const instants = fc.integer({ min: fromMs, max: untilMs });
+    fc.assert(
+      fc.property(cases, cases, gaps, repeats, instants, (spec, without, gap, repeat, some) => {
+        const expected = bruteForce(window, spec, gap, repeat, without);
+        const result = compileSpec(
+          specOf(spec.text, {
+            timeZone: window.timeZone,
+            dstGap: gap,
+            ...(repeat === undefined ? {} : { dstRepeat: repeat }),
+            ...excluding([without.text]),
+          }),
+          { firesAfterMs: fromMs },
+        );
+        if (!result.ok) {
+          // What excludes everything is refused.
+          expect(expected).toEqual([]);
+          return;
+        }
+        const schedule = result.compiled;
+        expect(schedule.times(fromMs, untilMs, 10_000)).toEqual(expected);
+        expect(schedule.count(fromMs, untilMs)).toBe(expected.length);
+        expect(schedule.count(fromMs, some) + schedule.count(some, untilMs)).toBe(expected.length);
+        expect(newestTimes(schedule, fromMs, some, 3)).toEqual(
+          expected
+            .filter((at) => at <= some)
+            .toReversed()
+            .slice(0, 3),
+        );
+        const upcoming = expected.find((at) => at > some);
+        if (upcoming !== undefined) expect(schedule.next(some)).toBe(upcoming);
+      }),
+      { numRuns: 25 },
     );
   });
 });

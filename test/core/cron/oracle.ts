@@ -23,6 +23,8 @@ export const JUDGED_MS = 2 * DAY;
 export const WINDOWS: readonly Window[] = [
   window('America/New_York', '2026-03-08T07:00Z'),
   window('America/New_York', '2026-11-01T06:00Z'),
+  window('America/Vancouver', '2026-03-08T10:00Z'),
+  window('America/Vancouver', '2025-11-02T09:00Z'),
   window('Europe/Berlin', '2026-03-29T01:00Z'),
   window('Europe/Berlin', '2026-10-25T01:00Z'),
   window('Australia/Lord_Howe', '2026-04-04T15:00Z'),
@@ -99,13 +101,30 @@ export const cases: fc.Arbitrary<Case> = fc
 export type Gap = 'next' | 'skip' | 'shift';
 export type Repeat = 'first' | 'last' | 'both';
 
-/** The instants of a case within the judged part of a window. */
-export function bruteForce(window: Window, spec: Case, gap: Gap, repeat: Repeat | undefined): number[] {
+/**
+ * The instants of a case within the judged part of a window, without those that another case excludes: by the wall time
+ * that is named, or by the one that the clock shows.
+ */
+export function bruteForce(
+  window: Window,
+  spec: Case,
+  gap: Gap,
+  repeat: Repeat | undefined,
+  without?: Case,
+): number[] {
   const rule = repeat ?? (spec.hoursFixed ? 'first' : 'both');
   const found = new Set<number>();
-  for (const [wallMs, instants] of wallClock(window)) {
+  const clock = wallClock(window);
+  const excluded = new Set<number>();
+  for (const [wallMs, instants] of clock) {
+    if (without === undefined || !matches(without, new Date(wallMs))) continue;
+    if (instants.kind === 'shown') for (const at of instants.atMs) excluded.add(at);
+  }
+  for (const [wallMs, instants] of clock) {
     if (!matches(spec, new Date(wallMs))) continue;
-    for (const at of chosen(instants, gap, rule)) found.add(at);
+    const named = without !== undefined && matches(without, new Date(wallMs));
+    if (named) continue;
+    for (const at of chosen(instants, gap, rule)) if (!excluded.has(at)) found.add(at);
   }
   return [...found]
     .filter((at) => at > window.aroundMs - JUDGED_MS && at <= window.aroundMs + JUDGED_MS)

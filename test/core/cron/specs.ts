@@ -48,3 +48,8 @@ export const short = (atMs: number) =>
 export function after(spec: CompiledSpec, fromIso: string, count: number): string[] {
   return spec.times(at(fromIso), Infinity, count).map(short);
 }
+
+/** What a person excludes, in short: expressions alone, with calendars where those are given. */
+export const excluding = (expressions: readonly string[], calendars: readonly string[] = []) => ({
+  exclude: { expressions, calendars },
+});
