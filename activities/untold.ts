@@ -4,7 +4,7 @@
  */
 import { type Client, WorkflowNotFoundError } from '@temporalio/client';
 import { NotExistsError } from '../src/contract/errors.ts';
-import { parseWorkflowId } from '../src/contract/ids.ts';
+import { parseOrigin, parseWorkflowId } from '../src/contract/ids.ts';
 import type { RunRecord } from '../src/contract/ledger.ts';
 import { parseInstant } from '../src/contract/messages.ts';
 import type { Alloc } from '../src/contract/pools.ts';
@@ -38,9 +38,11 @@ export async function settleUntold({ client, store }: UntoldDeps, alloc: Alloc):
 function originOf(invocationId: string): Pick<RunRecord, 'why' | 'jobId' | 'scheduleId' | 'nominalAtMs'> {
   const parsed = parseWorkflowId(invocationId);
   if (parsed?.noun === 'job') return { why: 'job', jobId: parsed.id };
-  const nominalAtMs = parseInstant(parsed?.rest);
+  const origin = parsed?.rest === undefined ? undefined : parseOrigin(parsed.rest);
+  const nominalAtMs = origin?.kind === 'fire' ? parseInstant(origin.nominal) : undefined;
+  const unplanned = origin?.kind === 'upstream' ? 'upstream' : 'manual';
   return {
-    why: nominalAtMs === undefined ? 'manual' : 'automatic',
+    why: nominalAtMs === undefined ? unplanned : 'automatic',
     ...(parsed !== undefined && { scheduleId: parsed.id }),
     ...(nominalAtMs !== undefined && { nominalAtMs }),
   };

@@ -11,7 +11,6 @@ import {
   setHandler,
   workflowInfo,
 } from '@temporalio/workflow';
-import type { FinishInvocationRequest } from '../src/contract/activities.ts';
 import type { InvocationInput, InvocationResult } from '../src/contract/invocation.ts';
 import type { DeadLetter, RunError, RunStatus } from '../src/contract/ledger.ts';
 import {
@@ -22,10 +21,13 @@ import {
   parseInstant,
 } from '../src/contract/messages.ts';
 import type { Alloc } from '../src/contract/pools.ts';
+import { WORKFLOW_TARGET } from '../src/contract/workflow-target.ts';
 import { assertNever } from '../src/core/assert.ts';
 import { PROBLEMS_KEPT_MAX } from '../src/core/limits.ts';
 import { retryDecision } from '../src/core/retry.ts';
 import { type AttemptEnd, attemptOnce } from './invocation/attempt.ts';
+import { finishFor, holding, withdrawing } from './invocation/capacity.ts';
+import { attemptWorkflow } from './invocation/child.ts';
 import {
   describeNow,
   firstRunAtMs,
@@ -49,7 +51,8 @@ export async function invocationWorkflow(input: InvocationInput): Promise<Invoca
     const deadlineMs = startDeadlineMs(invocation);
     if (deadlineMs !== undefined && Date.now() > deadlineMs)
       return await end(invocation, { kind: 'expired' });
-    return await end(invocation, await attemptOnce(invocation));
+    const attempt = input.run.target.name === WORKFLOW_TARGET ? attemptWorkflow : attemptOnce;
+    return await end(invocation, await attempt(invocation));
   } catch (error) {
     // A cancellation is passed on before any retry decision.
     if (isCancellation(error) && invocation.cancelled()) await endCancelled(invocation);
@@ -126,7 +129,8 @@ async function end(
   switch (ended.kind) {
     case 'succeeded': {
       const attempts = workflowInfo().attempt;
-      return { result: ended.result, workerId: ended.alloc.workerId, attempts };
+      const { result, alloc } = ended;
+      return { result, ...(alloc !== undefined && { workerId: alloc.workerId }), attempts };
     }
     case 'failed':
       // What a target says when it is stopped is no failure: it would be tried again.
@@ -159,11 +163,14 @@ async function endFailed(
   });
   const mayRetry = ended.retryable && run.consistency === 'atLeastOnce';
   if (!mayRetry || decision.kind === 'give-up') {
-    return await close(invocation, { status: 'dead-lettered', error: ended.error, alloc: ended.alloc });
+    const { error, alloc } = ended;
+    return await close(invocation, { status: 'dead-lettered', error, ...(alloc && { alloc }) });
   }
-  const { accepted } = await invocation.finish({ ...holding(invocation), release: 'retrying' });
-  // The next try asks under another name: nobody would ever take up what this one was granted again.
-  if (!accepted) await invocation.finish({ ...withdrawing(invocation), release: 'withdrawn' });
+  if (invocation.held !== undefined) {
+    const { accepted } = await invocation.finish({ ...holding(invocation), release: 'retrying' });
+    // The next try asks under another name: nobody would ever take up what this one was granted again.
+    if (!accepted) await invocation.finish({ ...withdrawing(invocation), release: 'withdrawn' });
+  }
   // A cancellation that came meanwhile is not known to the next run.
   if (invocation.cancelled()) throw new CancelledFailure('it was cancelled');
   throw ApplicationFailure.create({
@@ -206,31 +213,4 @@ async function endCancelled(invocation: Invocation): Promise<void> {
   const error: RunError = { type: CancelledFailure.name, message: 'it was cancelled' };
   const run = recordOf(invocation, 'cancelled', { error });
   await finishFor(invocation, 'cancelled', { run, ...told(invocation, run) });
-}
-
-/** Gives back and records. Where the capacity has passed on meanwhile, the end is recorded all the same. */
-async function finishFor(
-  invocation: Invocation,
-  release: FinishInvocationRequest['release'],
-  end: Pick<FinishInvocationRequest, 'run' | 'deadLetter' | 'notify'>,
-): Promise<void> {
-  const held = holding(invocation);
-  const { accepted } = await invocation.finish({ ...held, release, ...end });
-  if (accepted) return;
-  const { epoch: _stale, ...whateverItHas } = held;
-  await invocation.finish({ ...whateverItHas, release: 'withdrawn', ...end });
-}
-
-function withdrawing(invocation: Invocation) {
-  const { epoch: _stale, ...rest } = holding(invocation);
-  return rest;
-}
-
-/** What is to be given back. Without an epoch whatever the eval has is withdrawn. */
-function holding({ held, input }: Invocation) {
-  return {
-    poolId: input.run.pool,
-    ...(held !== undefined && { evalId: held.evalId }),
-    ...(held?.alloc !== undefined && { epoch: held.alloc.epoch }),
-  };
 }

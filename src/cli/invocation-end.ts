@@ -24,7 +24,8 @@ export async function awaitEnd(handle: InvocationHandle): Promise<InvocationEnd>
 
 export function endText({ succeeded, result, workerId, attempts, error }: InvocationEnd): string {
   if (!succeeded) return `failed: ${error}`;
-  const where = `succeeded on ${workerId}${attempts !== undefined && attempts > 1 ? ` at try ${attempts}` : ''}`;
+  const on = workerId === undefined ? '' : ` on ${workerId}`;
+  const where = `succeeded${on}${attempts !== undefined && attempts > 1 ? ` at try ${attempts}` : ''}`;
   return result === undefined ? where : `${where}\n${resultText(result)}`;
 }
 

@@ -35,6 +35,7 @@ function isSilence(error: unknown): boolean {
 
 async function offerProblem(gateway: GatewayClient, run: RunPolicy): Promise<string | undefined> {
   const { pool, size, target, dataset } = run;
+  if (size === 0) return undefined;
   const page = (request: { readonly limit: number; readonly cursor?: string }) =>
     gateway.listWorkers(pool, { ...request, timeoutMs: ANSWER_MS_MAX });
   const workers = await collect(page, WORKERS_MAX);

@@ -30,7 +30,7 @@ export interface RunFlags {
 
 export function addRunFlags(command: Command): Command {
   return command
-    .option('--target <name>', 'what is called: command, http, or one of your own')
+    .option('--target <name>', 'what is called: command, http, workflow, or one of your own')
     .option('--input <json>', 'handed to the target')
     .option('--command <line>', 'a shell line: short for --target command with its input')
     .option('--pool <id>', 'where it runs; default "default"')

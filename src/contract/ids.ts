@@ -52,6 +52,9 @@ export function createNames(deployment = '') {
     fireInvocationId: (id: string, nominalAtMs: number) =>
       `${prefix}schedule/${id}/${isoInstant(nominalAtMs)}`,
     manualInvocationId: (id: string, key: string) => `${prefix}schedule/${id}/manual/${key}`,
+    /** Of schedule `id`, for an invocation of another (or the same) schedule that has succeeded: one for each. */
+    upstreamInvocationId: (id: string, upstreamInvocationId: string) =>
+      `${prefix}schedule/${id}/upstream/${withoutStart(upstreamInvocationId, `${prefix}schedule/`)}`,
     jobWorkflowId: (id: string) => `${prefix}job/${id}`,
     poolWorkflowId: (id: string) => `${prefix}pool/${id}`,
     /** The name under which a pool's queue of waiting evals is shown. */
@@ -65,6 +68,10 @@ export function createNames(deployment = '') {
 
 export type Names = ReturnType<typeof createNames>;
 
+function withoutStart(text: string, start: string): string {
+  return text.startsWith(start) ? text.slice(start.length) : text;
+}
+
 const WORKFLOW_ID = /^(?:([a-z0-9][a-z0-9-]{0,39})\.)?(schedule|job|pool)\/([^/]+)(?:\/(.+))?$/;
 
 /** Takes a workflow id of ours apart; undefined for one that is not ours. */
@@ -76,4 +83,18 @@ export function parseWorkflowId(
   const [, deployment = '', noun, id, rest] = match;
   if (id === undefined || (noun !== 'schedule' && noun !== 'job' && noun !== 'pool')) return undefined;
   return rest === undefined ? { deployment, noun, id } : { deployment, noun, id, rest };
+}
+
+/** What made an invocation, told from the part of its workflow id after its schedule's id. */
+export type InvocationOrigin =
+  | { readonly kind: 'fire'; readonly nominal: string }
+  | { readonly kind: 'manual'; readonly key: string }
+  /** `upstream`: the other invocation's id, without deployment and `schedule/`. */
+  | { readonly kind: 'upstream'; readonly upstream: string };
+
+/** Takes `rest` of `parseWorkflowId` apart; a nominal time stays the text that it is. */
+export function parseOrigin(rest: string): InvocationOrigin {
+  if (rest.startsWith('manual/')) return { kind: 'manual', key: rest.slice('manual/'.length) };
+  if (rest.startsWith('upstream/')) return { kind: 'upstream', upstream: rest.slice('upstream/'.length) };
+  return { kind: 'fire', nominal: rest.split('/')[0] ?? rest };
 }

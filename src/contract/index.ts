@@ -23,7 +23,22 @@ export {
   type TriggerResult,
 } from './messages.ts';
 export type { Alloc, Pool, PoolSettings, PoolWorker, WaitingEval, WaitReason } from './pools.ts';
-export type { RunInput, ScheduleDefinition, ScheduleInput, SpecInput } from './schedule.ts';
-export { type CallContext, NEVER_BEGAN, type TargetCall, type Why } from './target.ts';
+export type {
+  RunInput,
+  ScheduleDefinition,
+  ScheduleInput,
+  SearchAttributesInput,
+  SpecInput,
+} from './schedule.ts';
+export {
+  type CallContext,
+  type CallTrigger,
+  type LastResult,
+  NEVER_BEGAN,
+  type TargetCall,
+  type Why,
+  type Window,
+} from './target.ts';
+export type { WorkflowTargetInput } from './workflow-target.ts';
 // For data converters of your own: keeps one undecodable payload from failing a workflow for ever.
 export { tolerant } from './payload-converter.ts';

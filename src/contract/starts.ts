@@ -10,6 +10,7 @@ import {
 import { isoInstant, type Names } from './ids.ts';
 import type { InvocationInput } from './invocation.ts';
 import type { RetryPolicy } from './schedule.ts';
+import { searchAttributePairs } from './search-attributes.ts';
 
 const keys = {
   schedule: defineSearchAttributeKey('EscapementSchedule', 'KEYWORD'),
@@ -18,9 +19,9 @@ const keys = {
   nominalTime: defineSearchAttributeKey('EscapementNominalTime', 'DATETIME'),
 } as const;
 
-/** Options for `client.workflow.start('invocationWorkflow', …)`, all but search attributes. */
+/** Options for `client.workflow.start('invocationWorkflow', …)`, with memo and search attributes of the user's own. */
 export function invocationStart(names: Names, workflowId: string, input: InvocationInput, dueAtMs: number) {
-  const { target, retry } = input.run;
+  const { target, retry, memo, searchAttributes } = input.run;
   const owner = input.scheduleId === undefined ? '' : ` for ${input.scheduleId}`;
   return {
     args: [input] as [InvocationInput],
@@ -30,10 +31,14 @@ export function invocationStart(names: Names, workflowId: string, input: Invocat
     workflowIdReusePolicy: 'REJECT_DUPLICATE' as const,
     retry: temporalRetry(retry),
     staticSummary: `${target.name}${owner}, due ${isoInstant(dueAtMs)}`,
+    ...(memo !== undefined && { memo }),
+    ...(searchAttributes !== undefined && { typedSearchAttributes: searchAttributePairs(searchAttributes) }),
   };
 }
 
-/** Only where they are registered: a start that names an unknown attribute is refused. */
+/**
+ * The user's own and Escapement's. Only where the latter are registered: a start that names an unknown attribute is refused.
+ */
 export function invocationAttributes(input: InvocationInput): SearchAttributePair[] {
   return [
     { key: keys.pool, value: input.run.pool },
@@ -42,6 +47,7 @@ export function invocationAttributes(input: InvocationInput): SearchAttributePai
     ...(input.nominalAtMs === undefined
       ? []
       : [{ key: keys.nominalTime, value: new Date(input.nominalAtMs) }]),
+    ...searchAttributePairs(input.run.searchAttributes),
   ];
 }
 

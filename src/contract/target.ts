@@ -2,6 +2,7 @@
  * What an invocation's workflow hands to the granted worker, and what a target's code sees.
  * The activity type is the target's name; its one argument is a `TargetCall`.
  */
+import type { TriggerKind } from './ledger.ts';
 import type { AllocRef } from './pools.ts';
 
 /** The one argument of the activity that runs a target. */
@@ -21,7 +22,32 @@ export interface TargetCall {
   readonly call: CallContext;
 }
 
-export type Why = 'automatic' | 'manual' | 'job' | 'backfill' | 'redrive';
+/** What made an invocation. */
+export type Why = 'automatic' | 'manual' | 'job' | 'backfill' | 'upstream' | 'redrive';
+
+/** [from, to): what a run answers for, ms since the epoch. Empty where a later run that succeeded covered it. */
+export interface Window {
+  readonly fromMs: number;
+  readonly toMs: number;
+}
+
+/** One of several reasons for which an invocation was started. */
+export interface CallTrigger {
+  readonly kind: TriggerKind;
+  readonly key: string;
+  readonly createdAtMs: number;
+  readonly input?: unknown;
+}
+
+/** What the last successful run of the same schedule returned, by the time of its end. */
+export interface LastResult {
+  readonly invocationId: string;
+  readonly endedAtMs: number;
+  /** Absent where it returned nothing, or too much to be handed on. */
+  readonly result?: unknown;
+  /** It returned more than the 64 KB that are handed on: its record has it. */
+  readonly tooLarge?: true;
+}
 
 /** Why and for what this call is made; the plain-data part of a target's context. */
 export interface CallContext {
@@ -33,11 +59,17 @@ export interface CallContext {
   /** When this try began. */
   readonly actualAtMs: number;
   readonly lateByMs: number;
-  readonly why: Why;
+  /** What made the invocation; `retry` where a try of it has failed before. */
+  readonly why: Why | 'retry';
+  /** What made the invocation, whatever the try. */
+  readonly origin?: Why;
   /** 1 for the first try. */
   readonly attempt: number;
-  /** [from, to): the window this run answers for, where known. */
-  readonly window?: { readonly fromMs: number; readonly toMs: number };
+  /** [from, to): the window this run answers for; a job has none. */
+  readonly window?: Window;
+  /** Where several triggers became this one invocation, oldest first. */
+  readonly triggers?: readonly CallTrigger[];
+  readonly lastResult?: LastResult;
 }
 
 /** `ApplicationFailure.type` of a call that did not begin: it is evaluated again without counting as a try. */

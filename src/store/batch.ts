@@ -22,6 +22,7 @@ import { allocOf, json, requestColumns } from './rows.ts';
 import { writeEnds } from './runs.ts';
 import type { FinishRequest, FinishResult } from './store.ts';
 import type { AllocRow } from './tables.ts';
+import { moveWindows } from './windows.ts';
 
 export type Operation =
   | { readonly kind: 'allocate'; readonly request: EvalRequest }
@@ -151,6 +152,7 @@ async function finish(
     answers.set(ord, { kind: 'finish', result: { accepted, grants: [] } });
   }
   await writeEnds(tx.trx, tx.t, ends);
+  await moveWindows(tx.trx, tx.t, ends);
   return rows.some((row) => row.freed);
 }
 

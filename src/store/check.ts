@@ -71,13 +71,21 @@ export function checkEval(request: EvalRequest): void {
 }
 
 export function checkFinish(request: FinishRequest): void {
-  const { evalId, epoch, run, deadLetter } = request;
+  const { evalId, epoch, run, deadLetter, succeeded } = request;
   refuse('finish', [
     ['poolId', idProblem('pool', request.poolId)],
     ['evalId', evalId === undefined ? undefined : key(evalId)],
     ['epoch', epoch === undefined ? undefined : whole(epoch, 0, Number.MAX_SAFE_INTEGER)],
     ['run.invocationId', run === undefined ? undefined : key(run.invocationId)],
     ['run.endedAtMs', run === undefined ? undefined : whole(run.endedAtMs, 0, Number.MAX_SAFE_INTEGER)],
+    ['succeeded.scheduleId', succeeded === undefined ? undefined : key(succeeded.scheduleId)],
+    ['succeeded.creation', succeeded === undefined ? undefined : key(succeeded.creation)],
+    [
+      'succeeded.windowToMs',
+      succeeded?.windowToMs === undefined
+        ? undefined
+        : whole(succeeded.windowToMs, 0, Number.MAX_SAFE_INTEGER),
+    ],
     ['deadLetter.invocationId', deadLetter === undefined ? undefined : key(deadLetter.invocationId)],
     [
       'deadLetter.atMs',

@@ -14,11 +14,10 @@ import {
 import { msToNumber } from '@temporalio/common/lib/time.js';
 import type { AllocRef } from '../contract/pools.ts';
 import { ALLOC_LOST, NEVER_BEGAN, RETRY_AFTER_MS, type TargetCall } from '../contract/target.ts';
+import { RESULT_BYTES_MAX } from '../core/limits.ts';
 import { type PoolRuns, type Run, stopReason } from './pool-runs.ts';
 import type { DatasetHolding, Target, TargetContext } from './targets/target.ts';
 
-/** Largest result a target may return, as JSON: it travels through three histories and a database row. */
-export const RESULT_BYTES_MAX = 256 * 1024;
 /** Also where the heartbeat timeout is long: a cancellation arrives with the answer to a heartbeat. */
 const HEARTBEAT_MS_MAX = 10_000;
 

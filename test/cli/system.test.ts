@@ -283,7 +283,9 @@ describe('a pool', () => {
     const described = await json('pool', 'describe', 'default');
     expect(described).toMatchObject({
       state: 'active',
-      workers: [{ id: 'w1', capacity: 2, datasets: ['photos'], targets: ['command', 'http', 'echo'] }],
+      workers: [
+        { id: 'w1', capacity: 2, datasets: ['photos'], targets: ['command', 'http', 'workflow', 'echo'] },
+      ],
     });
     const missing = await cli('pool', 'describe', 'nowhere');
     expect(missing.code).toBe(1);

@@ -166,7 +166,7 @@ describe('a pool worker', () => {
     await joined(worker);
     const [listed] = (await store.listWorkers(poolId)).items;
     expect(listed).toMatchObject({ id: 'w1', capacity: 2, datasets: ['photos'], state: 'active' });
-    expect(listed?.targets).toEqual(['command', 'http', 'echo', 'wait', 'ask']);
+    expect(listed?.targets).toEqual(['command', 'http', 'workflow', 'echo', 'wait', 'ask']);
 
     const handle = await call(await granted('echo'), { n: [1, 2] });
     expect(await handle.result()).toEqual({ n: [1, 2] });

@@ -74,7 +74,7 @@ async function failureOf(work: Promise<unknown>): Promise<ApplicationFailure> {
 describe('a registry of targets', () => {
   test('holds the built-in targets and refuses a second handler for a name', () => {
     const registry = createTargets(defineTarget('hash', () => 1));
-    expect(registry.list().map((target) => target.name)).toEqual(['command', 'http', 'hash']);
+    expect(registry.list().map((target) => target.name)).toEqual(['command', 'http', 'workflow', 'hash']);
     const second = defineTarget('hash', () => 2);
     expect(() => registry.add(second, './more.ts')).toThrow(/"hash" has two handlers.*\.\/more\.ts/);
     expect(() => createTargets(defineTarget('http', () => 3))).toThrow(InvalidInputError);

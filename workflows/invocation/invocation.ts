@@ -2,11 +2,12 @@
 import { ApplicationFailure, CancellationScope, setCurrentDetails, workflowInfo } from '@temporalio/workflow';
 import type { FinishInvocationRequest } from '../../src/contract/activities.ts';
 import { isoInstant } from '../../src/contract/ids.ts';
-import type { InvocationInput } from '../../src/contract/invocation.ts';
+import type { InvocationInput, SchedulePast, ScheduleRef } from '../../src/contract/invocation.ts';
 import type { RunError, RunRecord, RunStatus } from '../../src/contract/ledger.ts';
 import { type InvocationDescription, type Problem, isRecord } from '../../src/contract/messages.ts';
 import type { Alloc, WaitReason } from '../../src/contract/pools.ts';
 import { assertNever } from '../../src/core/assert.ts';
+import { movesWindowTo } from '../../src/core/window.ts';
 import { local } from '../local-activities.ts';
 
 export interface Invocation {
@@ -20,6 +21,10 @@ export interface Invocation {
   evaluations: number;
   lost: number;
   lastLoss?: RunError;
+  /** The workflow of the user's own that it has started in this try. */
+  child?: string;
+  /** What is known of the runs before it, as of its last request for capacity. */
+  past?: SchedulePast;
   /** What signals got wrong, newest last. */
   problems: readonly Problem[];
   /** What must be given back if it ends here. */
@@ -72,7 +77,8 @@ export function handedOn(invocation: Invocation): { readonly firstRunAtMs: numbe
 /** The instant after which it must not start at all; only the first try is held to it. */
 export function startDeadlineMs(invocation: Invocation): number | undefined {
   const { startDeadlineMs: allowedMs } = invocation.input.run;
-  if (allowedMs === undefined || workflowInfo().attempt > 1) return undefined;
+  if (allowedMs === undefined || workflowInfo().attempt > 1 || invocation.child !== undefined)
+    return undefined;
   const dueAtMs = invocation.dueAtMs ?? invocation.input.nominalAtMs ?? invocation.input.requestedAtMs;
   return dueAtMs + allowedMs;
 }
@@ -107,6 +113,27 @@ export function told({ input }: Invocation, run: RunRecord): Pick<FinishInvocati
   return { notify: { workflowId: input.notify, ended: { invocationId, status, endedAtMs } } };
 }
 
+/** The schedule's creation that it is a run of. */
+export function scheduleOf({ scheduleId, creation }: InvocationInput): ScheduleRef | undefined {
+  return scheduleId === undefined || creation === undefined ? undefined : { scheduleId, creation };
+}
+
+/** What follows from a success: the note for its schedule, what the runs after it are told, and those it triggers. */
+export function afterSuccess(
+  invocation: Invocation,
+  run: RunRecord,
+): Pick<FinishInvocationRequest, 'notify' | 'succeeded' | 'downstream'> {
+  const { input } = invocation;
+  const schedule = scheduleOf(input);
+  const windowToMs = movesWindowTo(input);
+  const { downstream: scheduleIds = [] } = input;
+  return {
+    ...told(invocation, run),
+    ...(schedule && { succeeded: { ...schedule, ...(windowToMs !== undefined && { windowToMs }) } }),
+    ...(scheduleIds.length > 0 && { downstream: { scheduleIds, upstream: run.invocationId } }),
+  };
+}
+
 /** Keeps the Web UI's card true; it costs no event. */
 export function showPhase(invocation: Invocation, shown: Invocation['shown']): void {
   invocation.shown = shown;
@@ -115,7 +142,17 @@ export function showPhase(invocation: Invocation, shown: Invocation['shown']): v
   setCurrentDetails(`**${run.target.name}**${tries}: ${phaseText(invocation)}`);
 }
 
-function phaseText({ shown, dueAtMs, input, lost }: Invocation): string {
+function phaseText(invocation: Invocation): string {
+  const { child, shown } = invocation;
+  if (child === undefined) return ownPhaseText(invocation);
+  const capacity =
+    shown.phase === 'running' && shown.alloc === undefined
+      ? ''
+      : `; its capacity: ${ownPhaseText(invocation)}`;
+  return `workflow \`${child}\` runs${capacity}`;
+}
+
+function ownPhaseText({ shown, dueAtMs, input, lost }: Invocation): string {
   const again = lost > 0 ? ` (after ${lost} lost)` : '';
   switch (shown.phase) {
     case 'due-later':

@@ -5,10 +5,10 @@
  */
 import { ApplicationFailure } from '@temporalio/common';
 import { z } from 'zod';
-import { isoInstant } from '../../contract/ids.ts';
 import { BoundedOutput } from './bounded-output.ts';
 import { type ProcessGroup, startGroup } from './process-group.ts';
 import { defineTarget, type TargetContext } from './target.ts';
+import { toldAsEnvironment } from './told.ts';
 
 const ARGUMENTS_MAX = 1_000;
 const TIMEOUT_MS_MAX = 2 ** 31 - 1;
@@ -111,30 +111,14 @@ async function start(
 }
 
 /** The worker's secrets stay its own: PATH and HOME, what the call is about, and what is listed. */
-function environmentOf({
-  call,
-  dataset,
-  worker,
-  input,
-}: TargetContext<CommandInput>): Record<string, string> {
-  const about = {
-    PATH: process.env['PATH'],
-    HOME: process.env['HOME'],
-    ESCAPEMENT_INVOCATION: call.invocationId,
-    ESCAPEMENT_SCHEDULE: call.scheduleId,
-    ESCAPEMENT_JOB: call.jobId,
-    ESCAPEMENT_NOMINAL_TIME: call.nominalAtMs === undefined ? undefined : isoInstant(call.nominalAtMs),
-    ESCAPEMENT_WINDOW_FROM: call.window === undefined ? undefined : isoInstant(call.window.fromMs),
-    ESCAPEMENT_WINDOW_TO: call.window === undefined ? undefined : isoInstant(call.window.toMs),
-    ESCAPEMENT_ATTEMPT: String(call.attempt),
-    ESCAPEMENT_POOL: worker.poolId,
-    ESCAPEMENT_WORKER: worker.id,
-    ESCAPEMENT_DATASET: dataset?.id,
-    ESCAPEMENT_DATASET_PATH: dataset?.path,
+function environmentOf(context: TargetContext<CommandInput>): Record<string, string> {
+  const { PATH, HOME } = process.env;
+  return {
+    ...(PATH !== undefined && { PATH }),
+    ...(HOME !== undefined && { HOME }),
+    ...toldAsEnvironment(context),
+    ...context.input.env,
   };
-  const environment: Record<string, string> = {};
-  for (const [name, value] of Object.entries(about)) if (value !== undefined) environment[name] = value;
-  return { ...environment, ...input.env };
 }
 
 function failed(input: CommandInput, type: string, what: string, result: CommandResult): ApplicationFailure {

@@ -7,6 +7,7 @@ import { ApplicationFailure } from '@temporalio/common';
 import { z } from 'zod';
 import { BoundedOutput } from './bounded-output.ts';
 import { defineTarget, type TargetContext } from './target.ts';
+import { toldAsBody, toldAsHeaders } from './told.ts';
 
 const TIMEOUT_MS_DEFAULT = 30_000;
 const TIMEOUT_MS_MAX = 2 ** 31 - 1;
@@ -25,7 +26,10 @@ const httpInputSchema = z.strictObject({
     .regex(/^[A-Za-z]{1,20}$/)
     .default('GET'),
   headers: z.record(z.string(), z.string()).default({}),
-  /** Text is sent as it is, anything else as JSON. */
+  /**
+   * Text is sent as it is, anything else as JSON. Default with POST, PUT and PATCH: what the call is about (window,
+   * triggers, last result), as JSON.
+   */
   body: z.unknown().optional(),
   timeoutMs: z.int().min(1).max(TIMEOUT_MS_MAX).default(TIMEOUT_MS_DEFAULT),
   /** Default: any of 2xx. */
@@ -53,13 +57,14 @@ function parseHttpInput(input: unknown): CheckedHttpInput {
   );
 }
 
-async function callHttp({ input, signal }: TargetContext<CheckedHttpInput>): Promise<HttpResult> {
+async function callHttp(context: TargetContext<CheckedHttpInput>): Promise<HttpResult> {
+  const { input, signal } = context;
   const startedAt = performance.now();
   const timeout = AbortSignal.timeout(input.timeoutMs);
   let response: Response;
   let body: string;
   try {
-    response = await fetch(input.url, requestOf(input, AbortSignal.any([signal, timeout])));
+    response = await fetch(input.url, requestOf(context, AbortSignal.any([signal, timeout])));
     body = await boundedText(response);
   } catch (error) {
     signal.throwIfAborted();
@@ -71,13 +76,18 @@ async function callHttp({ input, signal }: TargetContext<CheckedHttpInput>): Pro
   return { status: response.status, ...(contentType === null ? {} : { contentType }), body, durationMs };
 }
 
-function requestOf(input: CheckedHttpInput, signal: AbortSignal): RequestInit {
-  const headers = new Headers(input.headers);
-  const init = { method: input.method.toUpperCase(), headers, signal };
-  if (input.body === undefined) return init;
+const WITH_BODY: readonly string[] = ['POST', 'PUT', 'PATCH'];
+
+function requestOf(context: TargetContext<CheckedHttpInput>, signal: AbortSignal): RequestInit {
+  const { input } = context;
+  const method = input.method.toUpperCase();
+  const headers = new Headers(toldAsHeaders(context.call));
+  for (const [name, value] of Object.entries(input.headers)) headers.set(name, value);
+  const init = { method, headers, signal };
   if (typeof input.body === 'string') return { ...init, body: input.body };
+  if (input.body === undefined && !WITH_BODY.includes(method)) return init;
   if (!headers.has('content-type')) headers.set('content-type', 'application/json');
-  return { ...init, body: JSON.stringify(input.body) };
+  return { ...init, body: JSON.stringify(input.body ?? toldAsBody(context)) };
 }
 
 /** Reads to the end, so that the connection can be used again, and keeps what fits. */

@@ -7,6 +7,7 @@ import { TARGETS_PER_WORKER_MAX } from '../../core/limits.ts';
 import { commandTarget } from './command.ts';
 import { httpTarget } from './http.ts';
 import type { Target } from './target.ts';
+import { workflowTarget } from './workflow.ts';
 
 export class TargetRegistry {
   readonly #targets = new Map<string, { readonly target: Target; readonly source: string }>();
@@ -37,9 +38,9 @@ export class TargetRegistry {
   }
 }
 
-/** The targets that need no code: `command` and `http`. */
+/** The targets that need no code: `command`, `http`, and `workflow`, which holds capacity for one that runs elsewhere. */
 export function builtInTargets(): readonly Target[] {
-  return [commandTarget, httpTarget];
+  return [commandTarget, httpTarget, workflowTarget];
 }
 
 /**

@@ -16,7 +16,7 @@ export interface DatasetHolding {
 
 /** Everything a handler may know and do. */
 export interface TargetContext<Input = unknown> {
-  /** Why and for what it runs: schedule, nominal time, attempt, window. */
+  /** Why and for what it runs: schedule, nominal time, attempt, window, triggers, the last run's result. */
   readonly call: CallContext;
   readonly input: Input;
   /** The dataset it asked for; `held` is false where a preferred one is not on this worker. */
