@@ -4,10 +4,12 @@
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { Command } from 'commander';
+import { addCalendarCommands } from './calendar-commands.ts';
 import { addNext } from './next-command.ts';
 import { addPoolCommands } from './pool-commands.ts';
 import { addScheduleCommands } from './schedule-commands.ts';
 import { addServerCommands } from './server-commands.ts';
+import { addWatch } from './watch-command.ts';
 import { addWorkCommands } from './work-commands.ts';
 
 export function createProgram(): Command {
@@ -30,6 +32,8 @@ export function createProgram(): Command {
   addScheduleCommands(program);
   addWorkCommands(program);
   addPoolCommands(program);
+  addCalendarCommands(program);
+  addWatch(program);
   addNext(program);
   return program;
 }

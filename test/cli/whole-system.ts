@@ -10,7 +10,7 @@ import type { Names } from '../../src/contract/ids.ts';
 import { serveGateway } from '../../src/gateway/serve.ts';
 import { temporalCallbacks } from '../../src/gateway/temporal-callbacks.ts';
 import { createEmbeddedStore } from '../../src/store/embedded.ts';
-import type { Store } from '../../src/store/store.ts';
+import type { DatabaseStore } from '../../src/store/create-store.ts';
 import { createOrchestrationWorker } from '../../src/worker/orchestration.ts';
 import { PoolWorker } from '../../src/worker/pool-worker.ts';
 import { createTargets } from '../../src/worker/targets/registry.ts';
@@ -23,7 +23,7 @@ const WAIT = { timeout: 30_000, interval: 200 };
 
 export interface WholeSystem {
   readonly environment: CliEnvironment;
-  readonly store: Store;
+  readonly store: DatabaseStore;
   close(): Promise<void>;
 }
 
