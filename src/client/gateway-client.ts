@@ -18,6 +18,13 @@ import {
   waitingEvalSchema,
   workerSchema,
 } from '../contract/gateway.ts';
+import {
+  calendarSchema,
+  calendarUserSchema,
+  deleteCalendarAnswerSchema,
+  putCalendarAnswerSchema,
+} from '../contract/calendar-schemas.ts';
+import type { Calendar, CalendarContent, CalendarTold } from '../contract/calendars.ts';
 import type { DeadLetter, Fire, Outcome, RunRecord, RunStatus } from '../contract/ledger.ts';
 import type {
   Alloc,
@@ -200,6 +207,54 @@ export class GatewayClient {
 
   listDeadLetters(page?: PageOptions): Promise<ListPage<DeadLetter>> {
     return this.#list(deadLetterSchema, ['dead-letters'], page);
+  }
+
+  // -- calendars -----------------------------------------------------------------------------------
+
+  /**
+   * Makes or changes a calendar and tells the schedules that use it; `untold` names those that could not be told.
+   * @throws InvalidInputError that names every date at fault; EscapementError `RevisionConflict`
+   */
+  putCalendar(
+    id: string,
+    content: CalendarContent,
+    options: CallOptions & { readonly revision?: number | undefined } = {},
+  ): Promise<Calendar & CalendarTold> {
+    const { revision, ...call } = options;
+    const body = { ...content, revision };
+    return this.#read(putCalendarAnswerSchema, { method: 'PUT', path: ['calendars', id], body, ...call });
+  }
+
+  /** @throws NotExistsError (CalendarNotExists) */
+  getCalendar(id: string, options?: CallOptions): Promise<Calendar> {
+    return this.#read(calendarSchema, { method: 'GET', path: ['calendars', id], ...options });
+  }
+
+  listCalendars(page?: PageOptions): Promise<ListPage<Calendar>> {
+    return this.#list(calendarSchema, ['calendars'], page);
+  }
+
+  /**
+   * Absent succeeds. With `force` the schedules that use it go on as if it were empty.
+   * @throws EscapementError `CalendarInUse` with `scheduleIds` in its details
+   */
+  deleteCalendar(
+    id: string,
+    options: CallOptions & { readonly force?: boolean | undefined } = {},
+  ): Promise<CalendarTold> {
+    const { force = false, ...call } = options;
+    const query = { force: String(force) };
+    return this.#read(deleteCalendarAnswerSchema, {
+      method: 'DELETE',
+      path: ['calendars', id],
+      query,
+      ...call,
+    });
+  }
+
+  /** The schedules that leave it out. */
+  listCalendarUsers(id: string, page?: PageOptions): Promise<ListPage<{ readonly scheduleId: string }>> {
+    return this.#list(calendarUserSchema, ['calendars', id, 'schedules'], page);
   }
 
   // -- the way there -------------------------------------------------------------------------------

@@ -139,8 +139,10 @@ function errorOf(problem: Problem, url: string): EscapementError {
     case 'AllocNotExists':
     case 'ScheduleNotExists':
     case 'InvocationNotExists':
+    case 'CalendarNotExists':
       return new NotExistsError(code, detail, details);
     case 'Unauthorized':
+    case 'CalendarInUse':
     case 'RevisionConflict':
     case 'StateOwned':
       return new EscapementError(code, detail, details);

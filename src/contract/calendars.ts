@@ -20,6 +20,13 @@ export interface Calendar extends CalendarContent {
   readonly changedAtMs: number;
 }
 
+/** Who of the schedules that use a calendar knows of its change. */
+export interface CalendarTold {
+  readonly told: number;
+  /** Ids; putting the calendar again tells them. */
+  readonly untold: readonly string[];
+}
+
 /** Dates of one calendar: 130 KB as JSON, which one request to the gateway holds. */
 export const CALENDAR_DATES_MAX = 10_000;
 /** Expressions of one calendar; each is asked for every next time of every schedule that uses it. */

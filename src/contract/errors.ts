@@ -16,6 +16,8 @@ export type ErrorCode =
   | 'ScheduleNotExists'
   | 'JobExists'
   | 'InvocationNotExists'
+  | 'CalendarNotExists'
+  | 'CalendarInUse'
   | 'RevisionConflict'
   | 'InvalidInput'
   | 'Unauthorized'

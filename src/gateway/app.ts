@@ -14,6 +14,7 @@ import type { Store } from '../store/store.ts';
 import { authenticateAnybody, authenticateByKey, isLoopback } from './auth.ts';
 import { Notifier, type NotifierOptions } from './notifier.ts';
 import { problem, problemOf, problemResponse } from './problems.ts';
+import { addCalendarRoutes, type CalendarUsers } from './routes/calendars.ts';
 import { addLedgerRoutes } from './routes/ledger.ts';
 import { addPoolRoutes } from './routes/pools.ts';
 import { addWorkerRoutes } from './routes/workers.ts';
@@ -23,6 +24,8 @@ export interface GatewayOptions extends NotifierOptions {
   readonly store: Store;
   /** Bearer key with full rights. Absent: anybody may do anything, but only by a loopback address. */
   readonly key?: string | undefined;
+  /** Reaches the schedules that use a calendar. Absent: they are not told of changes. */
+  readonly calendarUsers?: CalendarUsers | undefined;
   readonly logger?: Logger | undefined;
 }
 
@@ -62,6 +65,7 @@ export function createGateway(options: GatewayOptions): Gateway {
   guard(app, options.key);
   addHealthRoute(app, store);
   addPoolRoutes(app, { store, notifier });
+  addCalendarRoutes(app, { store, calendarUsers: options.calendarUsers });
   addWorkerRoutes(app, { store, notifier });
   addLedgerRoutes(app, { store, notifier });
   describeApi(app);

@@ -1,12 +1,14 @@
 /**
- * What a gateway tells Temporal: grants to the invocations that wait for them, and a new worker to its pool's workflow.
+ * What a gateway tells Temporal: grants to the invocations that wait for them, a new worker to its pool's workflow, and
+ * the change of a calendar to the schedules that use it.
  * Used by the CLI's gateway and by the one-machine system.
  */
-import type { Client } from '@temporalio/client';
+import { type Client, WorkflowNotFoundError } from '@temporalio/client';
 import { deliverGrants } from '../../activities/grants.ts';
 import type { Names } from '../contract/ids.ts';
 import { poolSignals } from '../contract/messages.ts';
 import type { Grant, Store } from '../store/store.ts';
+import type { CalendarUsers } from './routes/calendars.ts';
 
 export interface CallbackDeps {
   readonly client: Client;
@@ -16,6 +18,7 @@ export interface CallbackDeps {
 
 export function temporalCallbacks(deps: CallbackDeps) {
   return {
+    calendarUsers: calendarUsers(deps),
     onGrants: (grants: readonly Grant[]): Promise<void> => deliverGrants(deps, grants),
     /** Starts the workflow that keeps the pool's sweep alive, or tells the running one that it is not over. */
     onWorkerRegistered: async (poolId: string): Promise<void> => {
@@ -27,6 +30,46 @@ export function temporalCallbacks(deps: CallbackDeps) {
         signalArgs: [],
         staticSummary: `keeps pool ${poolId}`,
       });
+    },
+  };
+}
+
+/** Schedules reached at once: a signal takes about 5 ms, so that a page of 100 is told within a tenth of a second. */
+const AT_ONCE_MAX = 20;
+
+function calendarUsers({ client, names }: CallbackDeps): CalendarUsers {
+  const handleOf = (id: string) => client.workflow.getHandle(names.scheduleWorkflowId(id));
+
+  /** What became of each: `undefined` where it was reached. */
+  async function reach(
+    scheduleIds: readonly string[],
+    act: (scheduleId: string) => Promise<unknown>,
+  ): Promise<{ readonly gone: readonly string[]; readonly failed: readonly string[] }> {
+    const gone: string[] = [];
+    const failed: string[] = [];
+    const left = [...scheduleIds];
+    const work = async (): Promise<void> => {
+      for (let id = left.shift(); id !== undefined; id = left.shift()) {
+        try {
+          await act(id);
+        } catch (error) {
+          (error instanceof WorkflowNotFoundError ? gone : failed).push(id);
+        }
+      }
+    };
+    await Promise.all(Array.from({ length: AT_ONCE_MAX }, work));
+    return { gone, failed };
+  }
+
+  return {
+    tell: (change, scheduleIds) => reach(scheduleIds, (id) => handleOf(id).signal('calendarChanged', change)),
+    async gone(scheduleIds) {
+      // A workflow that has ended is described for as long as it is retained; a signal tells no more than that.
+      const ended: string[] = [];
+      const { gone } = await reach(scheduleIds, async (id) => {
+        if ((await handleOf(id).describe()).status.name !== 'RUNNING') ended.push(id);
+      });
+      return [...gone, ...ended];
     },
   };
 }

@@ -5,6 +5,7 @@
 import { sql } from 'kysely';
 import type { EvalRequest } from '../contract/pools.ts';
 import { type Answer, type Operation, runBatch } from './batch.ts';
+import { calendarMethods } from './calendars.ts';
 import { checkEval, checkFinish, checkPoolId, checkRegistration, checkSettings } from './check.ts';
 import { type ClockShift, type Database, shiftClock } from './database.ts';
 import { listFires, writeLedger } from './ledger.ts';
@@ -43,6 +44,7 @@ export function createStore(database: Database): DatabaseStore {
     ...poolMethods(database, runner),
     ...workerMethods(database, runner),
     ...allocationMethods(database, runner),
+    ...calendarMethods(database),
     writeLedger: (rows) => writeLedger(database, rows),
     listFires: (filter, page) => listFires(database, filter, page),
     getRun: (invocationId) => getRun(database, invocationId),

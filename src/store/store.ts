@@ -4,6 +4,7 @@
  * Promise: every method is one transaction, is safe to call again after a lost reply, and lets only
  * the database's clock decide what has expired. It may not import Temporal.
  */
+import type { CalendarStore } from './calendars.ts';
 import type { DeadLetter, Fire, LedgerRow, Outcome, RunRecord } from '../contract/ledger.ts';
 import type {
   Alloc,
@@ -73,7 +74,7 @@ export interface PageRequest {
   readonly cursor?: string;
 }
 
-export interface Store {
+export interface Store extends CalendarStore {
   // -- pools -------------------------------------------------------------------------------------
   /** @throws AlreadyExistsError (PoolExists) */
   createPool(id: string, settings?: Partial<PoolSettings>): Promise<Pool>;

@@ -3,7 +3,8 @@
  * out in SQL. Used by every file of the store. Instants are bigint milliseconds, which both drivers
  * are told to hand over as numbers; json columns arrive as values.
  */
-import { type RawBuilder, sql } from 'kysely';
+import { type ColumnType, type RawBuilder, sql } from 'kysely';
+import type { CalendarContent } from '../contract/calendars.ts';
 import type { WaitReason } from '../contract/pools.ts';
 import { GATEWAY_SILENT_MS } from '../core/limits.ts';
 
@@ -135,7 +136,23 @@ export interface DeadLetterRow {
   letter: unknown;
 }
 
+export interface CalendarRow {
+  id: string;
+  revision: number;
+  content: CalendarContent;
+  changed_at_ms: number;
+}
+
+export interface CalendarUseRow {
+  calendar_id: string;
+  schedule_id: string;
+}
+
 export interface Tables {
+  calendars: Omit<CalendarRow, 'content'> & {
+    content: ColumnType<CalendarContent, string, string>;
+  };
+  calendar_uses: CalendarUseRow;
   pools: PoolRow;
   gateways: GatewaysRow;
   workers: WorkerRow;
@@ -160,6 +177,8 @@ export interface TableNames extends Readonly<Record<keyof Tables, RawBuilder<unk
 export function tableNames(schema: string): TableNames {
   const name = (table: string) => sql.id(schema, table);
   return {
+    calendars: name('calendars'),
+    calendar_uses: name('calendar_uses'),
     pools: name('pools'),
     gateways: name('gateways'),
     workers: name('workers'),

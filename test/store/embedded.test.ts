@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
 import { createEmbeddedStore } from '../../src/store/embedded.ts';
 import { takeOwnerLock } from '../../src/store/owner-lock.ts';
+import { calendarConformance } from './calendar-conformance.ts';
 import { conformance } from './conformance.ts';
 import { ledgerConformance } from './ledger-conformance.ts';
 import { outageConformance } from './outage-conformance.ts';
@@ -18,6 +19,7 @@ const openInMemory: OpenForTest = async () => {
 };
 conformance('PGlite', openInMemory);
 ledgerConformance('PGlite', openInMemory);
+calendarConformance('PGlite', openInMemory);
 outageConformance('PGlite', openInMemory);
 
 const folder = mkdtempSync(join(tmpdir(), 'escapement-store-'));

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createPostgresStore } from '../../src/store/postgres.ts';
 import type { TestDatabase } from '../support/postgres.ts';
 import { freshDatabase } from '../support/shared.ts';
+import { calendarConformance } from './calendar-conformance.ts';
 import { conformance } from './conformance.ts';
 import { ledgerConformance } from './ledger-conformance.ts';
 import { outageConformance } from './outage-conformance.ts';
@@ -22,6 +23,7 @@ const openFresh: OpenForTest = async () => {
 };
 conformance('PostgreSQL', openFresh);
 ledgerConformance('PostgreSQL', openFresh);
+calendarConformance('PostgreSQL', openFresh);
 outageConformance('PostgreSQL', openFresh);
 
 describe('opening PostgreSQL', () => {

@@ -26,7 +26,7 @@ export function initial(schema: string): Migration {
   const name = (table: string) => sql.id(schema, table);
   return {
     async up(db: Kysely<unknown>): Promise<void> {
-      for (const statement of [...clock(name), ...pools(name), ...allocation(name), ...records(name)]) {
+      for (const statement of [...clock(name), ...pools(name), ...allocation(name), ...records(name), ...calendars(name)]) {
         await statement.execute(db);
       }
     },
@@ -130,6 +130,22 @@ function allocation(name: Name) {
       PRIMARY KEY (pool_id, id))`,
     // Rows come in the order of their age, so the smallest of indexes will do for clearing them.
     sql`CREATE INDEX ended_by_age ON ${name('ended')} USING brin (ended_at_ms)`,
+  ];
+}
+
+function calendars(name: Name) {
+  return [
+    sql`CREATE TABLE ${name('calendars')} (
+      id text COLLATE "C" PRIMARY KEY,
+      revision bigint NOT NULL,
+      content jsonb NOT NULL,
+      changed_at_ms bigint NOT NULL)`,
+    // No foreign key: uses outlive a calendar that is deleted by force, and tell its users when it is put again.
+    sql`CREATE TABLE ${name('calendar_uses')} (
+      calendar_id text COLLATE "C" NOT NULL,
+      schedule_id text COLLATE "C" NOT NULL,
+      PRIMARY KEY (calendar_id, schedule_id))`,
+    sql`CREATE INDEX calendar_uses_of_schedule ON ${name('calendar_uses')} (schedule_id)`,
   ];
 }
 
