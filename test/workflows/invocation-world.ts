@@ -121,6 +121,14 @@ export async function openInvocationWorld(options: InvocationWorldOptions) {
     },
     /** The record of an invocation's end, which may be written a moment after. */
     record: (invocationId: string): Promise<RunRecord> => eventually(() => store.getRun(invocationId)),
+    /** Makes search attributes known to the namespace: names and Temporal's numbers of their types. */
+    async registerAttributes(wanted: Readonly<Record<string, number>>): Promise<void> {
+      const { customAttributes } = await connection.operatorService.listSearchAttributes({ namespace });
+      const missing = Object.entries(wanted).filter(([name]) => !(name in (customAttributes ?? {})));
+      if (missing.length === 0) return;
+      const searchAttributes = Object.fromEntries(missing);
+      await connection.operatorService.addSearchAttributes({ namespace, searchAttributes });
+    },
     async deadLetter(invocationId: string) {
       const { items } = await store.listDeadLetters({ limit: 100 });
       return items.find((letter) => letter.invocationId === invocationId);
