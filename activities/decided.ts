@@ -10,6 +10,7 @@ import type { Fire } from '../src/contract/ledger.ts';
 import { LEDGER_BUDGET_MS } from '../src/core/limits.ts';
 import type { Store } from '../src/store/store.ts';
 import type { AdvanceDeps } from './advance.ts';
+import { originOf } from './start-invocation.ts';
 
 /** A task that is lost is done again within seconds; no schedule is due more often than ten times in one. */
 const DECIDED_MAX = 100;
@@ -22,10 +23,13 @@ export async function decided(deps: DecidedDeps, request: DecidedRequest): Promi
   const rows = await rowsOf(deps.store, request);
   const found: DecidedFire[] = [];
   for (const dueAtMs of dueMs) {
-    const started = await startOf(deps, deps.names.fireInvocationId(scheduleId, dueAtMs), request.creation);
-    const result = started ?? rows.get(isoInstant(dueAtMs));
+    const invocationId = deps.names.fireInvocationId(scheduleId, dueAtMs);
+    const started = await startOf(deps, invocationId, request.creation);
+    const key = isoInstant(dueAtMs);
+    const result = started ?? rows.get(key);
     if (result === undefined) break;
-    found.push({ dueAtMs, result });
+    const trigger = { kind: 'fire', key, invocationId, createdAtMs: dueAtMs, dueAtMs } as const;
+    found.push({ trigger, result });
   }
   return found;
 }
@@ -37,7 +41,9 @@ async function startOf(
 ): Promise<StartResult | undefined> {
   try {
     const { memo, startTime } = await client.workflow.getHandle(invocationId).describe();
-    return memo?.creation === creation ? { outcome: 'started', atMs: startTime.getTime() } : undefined;
+    return originOf(memo)?.creation === creation
+      ? { outcome: 'started', atMs: startTime.getTime() }
+      : undefined;
   } catch (error) {
     if (error instanceof WorkflowNotFoundError) return undefined;
     throw error;

@@ -5,10 +5,12 @@ import type { Names } from '../src/contract/ids.ts';
 import type { Store } from '../src/store/store.ts';
 import { advance, waitUntil } from './advance.ts';
 import { allocate, finish } from './allocate.ts';
+import { attributesProblem } from './attributes.ts';
 import { type Clock, systemClock } from './clock.ts';
 import { decided } from './decided.ts';
 import { createLedgerWriter } from './ledger-writer.ts';
 import { createPlanner } from './plan.ts';
+import { runBacklog } from './run-backlog.ts';
 import { tendPool } from './tend-pool.ts';
 
 export interface ActivityDeps {
@@ -26,14 +28,18 @@ export function createActivities(deps: ActivityDeps): OrchestrationActivities {
   const planner = createPlanner(deps);
   const advanceDeps = { ...deps, clock, planner, ledger: createLedgerWriter(deps.store) };
   return {
-    plan: async (request) => planner.plan(request),
+    plan: (request) => planner.plan(request),
     advance: (request) => advance(advanceDeps, request),
     waitUntil: (atMs) => waitUntil(clock, atMs),
     remember: async (atMs) => atMs,
+    runBacklog: (request) => runBacklog({ ...advanceDeps, store: deps.store }, request),
+    dueTimeOf: (request) => planner.dueTimeOf(request),
     decided: (request) => decided({ ...deps, planner }, request),
     lookUp: (workflowId) => lookUp(deps.client, workflowId),
     cancelInvocation: (workflowId) => cancelInvocation(deps.client, workflowId),
     allocate: (request) => allocate(deps, request),
+    lookBack: (schedule) => deps.store.readPast(schedule),
+    attributesProblem: (attributes) => attributesProblem(deps.client, attributes),
     finish: (request) => finish(deps, request),
     tendPool: (poolId) => tendPool(deps, poolId),
   };

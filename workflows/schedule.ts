@@ -37,21 +37,25 @@ import {
   type ScheduleState,
   stateName,
 } from './schedule/state.ts';
-import { closeSpans, endElapsed, takeNote, untils } from './schedule/take-note.ts';
+import { deleteBacklogs, nextBacklogAtMs, runBacklogs } from './schedule/backlogs.ts';
+import { fireDue, napThrough } from './schedule/fire-due.ts';
 import {
   feed,
-  fireDue,
   finishTask,
   type Host,
   isShortGap,
-  napThrough,
-  nextLookUpMs,
   nowOf,
-  readClock,
   planExpiresAtMs,
+  planFrom,
+  readClock,
   replan,
-  runEnded,
-} from './schedule/turn.ts';
+} from './schedule/host.ts';
+import { fireMoved, movedWakeUps } from './schedule/occurrences.ts';
+import { deletePending, pendingTimeoutMs } from './schedule/queue.ts';
+import { lookUpSilent } from './schedule/run-ends.ts';
+import { nextLookUpAtMs } from './schedule/runs.ts';
+import { closeSpans, endElapsed, untils } from './schedule/suspend.ts';
+import { takeNote } from './schedule/take-note.ts';
 import { openWakeUps } from './schedule/wake-ups.ts';
 
 /** Unwritten ledger rows are offered again after this long, if no fire takes them along before. */
@@ -90,11 +94,14 @@ async function settleAll(host: Host): Promise<void> {
   await finishTask(host);
   await fireDue(host);
   await closeSpans(host);
+  await carryOut(host);
   await flush(host);
 }
 
 /** A schedule that ends takes nothing with it: its rows are offered until the database has them, for a day at most. */
 async function flush(host: Host): Promise<void> {
+  deletePending(host);
+  deleteBacklogs(host);
   await carryOut(host);
   for (let tries = 1; host.state.unsent.length > 0 && tries < FLUSHES_MAX; tries += 1) {
     setCurrentDetails(
@@ -144,15 +151,20 @@ async function run(host: Host, inbox: Inbox, continueAsNewEvery?: number): Promi
 
 async function takeTurn(host: Host, notes: readonly Note[]): Promise<void> {
   await fireDue(host);
+  fireMoved(host);
   await endElapsed(host);
   for (const note of notes) {
     // What fell due while the note before was taken comes before this one.
     await fireDue(host);
     await takeNote(host, note);
   }
-  await lookUpWaited(host);
+  await lookUpSilent(host);
   await renewPlan(host);
   await fireDue(host);
+  await carryOut(host);
+  if (host.state.backlogs.length === 0 || host.deleted !== undefined) return;
+  // Behind what is live.
+  await runBacklogs(host);
   await carryOut(host);
 }
 
@@ -181,13 +193,9 @@ async function open(input: ScheduleInput | null, carried: Carried): Promise<Host
     definition: planned.definition,
     timing: planned.timing,
     notes: planned.notes,
-    plan: {
-      timesMs: planned.timesMs,
-      exhausted: planned.exhausted,
-      madeAtMs: nowMs,
-      ...(planned.zoneData !== undefined && { zoneData: planned.zoneData }),
-    },
+    plan: planFrom(planned, nowMs),
     searchAttributes: planned.searchAttributes,
+    ...(planned.definition.limitedRuns !== undefined && { runsLeft: planned.definition.limitedRuns }),
   };
   const host: Host = { ...shared, state };
   if (input?.enabled === false) state.disabled = { sinceMs: nowMs, reason: 'created switched off' };
@@ -197,19 +205,6 @@ async function open(input: ScheduleInput | null, carried: Carried): Promise<Host
 
 function invalid(message: string): ApplicationFailure {
   return ApplicationFailure.nonRetryable(message, 'InvalidSchedule');
-}
-
-/** A relative schedule whose run may have been terminated, which tells nobody. */
-async function lookUpWaited(host: Host): Promise<void> {
-  const { nowMs } = host;
-  const { waiting } = host.state;
-  if (waiting === undefined || waiting.lookUpAtMs > nowMs) return;
-  const found = await local.lookUp(waiting.invocationId);
-  if (found.running) {
-    host.state.waiting = { ...waiting, lookUpAtMs: nextLookUpMs(waiting.sinceMs, nowMs) };
-  } else {
-    runEnded(host, found.closedAtMs ?? nowMs);
-  }
 }
 
 async function renewPlan(host: Host): Promise<void> {
@@ -227,7 +222,7 @@ function isOverdue(host: Host): boolean {
 
 function wantedWakeUps(host: Host): ReadonlyMap<number, string> {
   const { state, nowMs } = host;
-  const wanted = new Map<number, string>(untils(host));
+  const wanted = new Map<number, string>([...untils(host), ...movedWakeUps(state)]);
   const tickMs = nextTickMs(state);
   if (tickMs !== undefined && tickMs - WAKE_EARLY_MS > nowMs) {
     const planExpires = planExpiresAtMs(state) ?? Infinity;
@@ -236,9 +231,12 @@ function wantedWakeUps(host: Host): ReadonlyMap<number, string> {
       if (timeMs <= planExpires) wanted.set(timeMs - WAKE_EARLY_MS, `due ${isoInstant(timeMs)}`);
     }
   }
-  if (state.waiting !== undefined) {
-    wanted.set(state.waiting.lookUpAtMs, `look up ${state.waiting.invocationId}`);
-  }
+  const lookUpAtMs = nextLookUpAtMs(state);
+  if (lookUpAtMs !== undefined) wanted.set(lookUpAtMs, 'look up runs that have not told their end');
+  const timeoutMs = pendingTimeoutMs(host);
+  if (timeoutMs !== undefined) wanted.set(timeoutMs, 'the oldest pending trigger is dropped');
+  const backlogAtMs = nextBacklogAtMs(host);
+  if (backlogAtMs !== undefined) wanted.set(backlogAtMs, 'go on with what is to be caught up');
   const flushAtMs = nowMs + FLUSH_AGAIN_MS;
   if (state.unsent.length > 0 && (tickMs === undefined || tickMs > flushAtMs)) {
     wanted.set(flushAtMs, 'offer the ledger rows again');

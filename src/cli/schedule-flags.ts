@@ -5,7 +5,16 @@
 import { type Command, Option } from 'commander';
 import { InvalidInputError } from '../contract/errors.ts';
 import { isoInstant } from '../contract/ids.ts';
-import type { RunPolicy, ScheduleDefinition, ScheduleInput, SpecInput } from '../contract/schedule.ts';
+import type {
+  CatchUp,
+  Overlap,
+  RunPolicy,
+  ScheduleDefinition,
+  ScheduleInput,
+  SpecInput,
+  TriggeringPolicy,
+} from '../contract/schedule.ts';
+import { OVERLAPS } from '../contract/schemas.ts';
 import { repeated } from './arguments.ts';
 import { addRunFlags, defined, readRunFlags, type RunFlags } from './run-flags.ts';
 
@@ -20,7 +29,15 @@ export interface ScheduleFlags extends RunFlags {
   readonly anchor?: string;
   readonly startAt?: string;
   readonly endAt?: string;
-  readonly overlap?: 'skip' | 'allowAll';
+  readonly overlap?: Overlap;
+  readonly triggering?: TriggeringPolicy['kind'];
+  readonly maxConcurrent?: number;
+  readonly maxBatch?: number;
+  readonly catchUp?: CatchUp['mode'];
+  readonly catchUpWindow?: string;
+  readonly limitedRuns?: number;
+  readonly pauseOnFailure?: boolean;
+  readonly triggers?: readonly string[];
   readonly note?: string;
 }
 
@@ -54,7 +71,29 @@ export function addScheduleFlags(command: Command): Command {
     .option('--anchor <instant>', 'the instant "every …" counts from')
     .option('--start-at <instant>', 'not before it')
     .option('--end-at <instant>', 'not after it')
-    .addOption(new Option('--overlap <rule>', 'default skip').choices(['skip', 'allowAll']))
+    .addOption(
+      new Option('--overlap <rule>', 'while the run before still goes; default skip').choices(OVERLAPS),
+    )
+    .addOption(
+      new Option('--triggering <policy>', 'gather triggers, instead of --overlap').choices([
+        'greedy',
+        'logarithmic',
+        'newestFirst',
+      ]),
+    )
+    .option('--max-concurrent <n>', 'with --triggering: runs at once; default 1', Number)
+    .option('--max-batch <n>', 'with --triggering: triggers in one run; default 1000', Number)
+    .addOption(
+      new Option('--catch-up <mode>', 'fires that passed while nobody was awake; default latest').choices([
+        'none',
+        'latest',
+        'all',
+      ]),
+    )
+    .option('--catch-up-window <length>', 'older ones are missed; default 24h')
+    .option('--limited-runs <n>', 'finished after so many automatic runs', Number)
+    .option('--pause-on-failure', 'an invocation that fails for good pauses the schedule')
+    .option('--triggers <id>', 'schedule to trigger when a run has succeeded (repeatable)', repeated)
     .option('--note <text>', 'for people; shown in the Web UI');
   return addRunFlags(command);
 }
@@ -92,7 +131,25 @@ export function readScheduleFlags(
       : []),
   ];
   if (spec === undefined || target === undefined) throw new InvalidInputError(subject, missing);
-  return { ...base, ...run, target, spec, ...defined({ overlap: flags.overlap, note: flags.note }) };
+  return { ...base, ...run, target, spec, ...policyOf(flags, base) };
+}
+
+function policyOf(flags: ScheduleFlags, base?: ScheduleInput): Partial<ScheduleInput> {
+  const { triggering: kind, overlap, maxConcurrent, maxBatch, limitedRuns, pauseOnFailure, note } = flags;
+  const gathers = defined({ kind, maxConcurrent, maxBatch });
+  const present = typeof base?.triggering === 'string' ? { kind: base.triggering } : base?.triggering;
+  const late = defined({ mode: flags.catchUp, window: flags.catchUpWindow });
+  const before = typeof base?.catchUp === 'string' ? { mode: base.catchUp } : base?.catchUp;
+  return {
+    // The one takes the place of the other, and both at once are refused by the schema.
+    ...(overlap !== undefined && { overlap, ...(kind === undefined && { triggering: undefined }) }),
+    ...(gathers !== undefined && {
+      triggering: { ...present, ...gathers } as ScheduleInput['triggering'],
+      ...(overlap === undefined && { overlap: undefined }),
+    }),
+    ...(late !== undefined && { catchUp: { ...before, ...late } }),
+    ...defined({ limitedRuns, pauseOnFailure, triggers: flags.triggers, note }),
+  };
 }
 
 /** New expressions take the place of all present ones; settings beside them stay. */
@@ -119,7 +176,8 @@ function specOf(flags: ScheduleFlags, base: SpecInput | undefined): SpecInput | 
 type SpecObject = Exclude<SpecInput, string | readonly string[]>;
 
 /** A definition as a person would write it, every field spelt out: what reads it back gives the same definition. */
-export function inputOf({ spec, run, overlap, catchUp, note }: ScheduleDefinition): ScheduleInput {
+export function inputOf(definition: ScheduleDefinition): ScheduleInput {
+  const { spec, run, overlap, triggering, catchUp, limitedRuns, pauseOnFailure, triggers, note } = definition;
   const dst = defined({ gap: spec.dstGap, repeat: spec.dstRepeat });
   const instant = (atMs: number | undefined) => (atMs === undefined ? undefined : isoInstant(atMs));
   return {
@@ -135,10 +193,14 @@ export function inputOf({ spec, run, overlap, catchUp, note }: ScheduleDefinitio
         endAt: instant(spec.endAtMs),
       }),
     },
-    overlap,
-    catchUp,
-    ...defined({ note }),
+    ...(triggering === undefined ? { overlap } : { triggering: triggeringInput(triggering) }),
+    catchUp: { mode: catchUp.mode, window: catchUp.windowMs, perSecond: catchUp.perSecond },
+    ...defined({ limitedRuns, pauseOnFailure, triggers, note }),
   };
+}
+
+function triggeringInput({ pendingTimeoutMs, ...policy }: TriggeringPolicy) {
+  return { ...policy, pendingTimeout: pendingTimeoutMs };
 }
 
 function runInputOf({ target, dataset, retry, timeouts, startDeadlineMs, ...run }: RunPolicy) {

@@ -103,7 +103,7 @@ function cardOf(
 type Entries = readonly (readonly [string, string | undefined])[];
 
 function definitionEntries({ definition }: ScheduleDescription): Entries {
-  const { spec, run, overlap, catchUp, note } = definition;
+  const { spec, run, overlap, triggering, catchUp, limitedRuns, pauseOnFailure, triggers, note } = definition;
   const { retry, dataset, target } = run;
   const bounds = [
     spec.startAtMs !== undefined && `from ${isoInstant(spec.startAtMs)}`,
@@ -115,7 +115,16 @@ function definitionEntries({ definition }: ScheduleDescription): Entries {
     ['what', `${target.name} on pool ${run.pool}, size ${run.size}`],
     ['input', target.input === undefined ? undefined : JSON.stringify(target.input)],
     ['dataset', dataset && `${dataset.id}, ${dataset.mode}`],
-    ['overlap', `${overlap}; catch up ${catchUp}`],
+    triggering === undefined
+      ? ['overlap', overlap]
+      : [
+          'triggering',
+          `${triggering.kind}, ${triggering.maxConcurrent} at once, batches of ${triggering.maxBatch}`,
+        ],
+    ['catch up', `${catchUp.mode}, ${formatDuration(catchUp.windowMs)} back`],
+    ['ends', limitedRuns === undefined ? undefined : `after ${limitedRuns} automatic runs`],
+    ['on failure', pauseOnFailure === true ? 'pauses' : undefined],
+    ['triggers', triggers?.join(', ')],
     [
       'retries',
       retry.limit === 0

@@ -2,20 +2,31 @@
  * The activities that our workflows call, as types: workflows import this and never the activities' code.
  * All but `tendPool` run as local activities; each is safe to run again with the same argument.
  */
+import type { SchedulePast, ScheduleRef } from './invocation.ts';
 import type { InvocationEnded } from './messages.ts';
-import type { LedgerRow, Outcome, RunRecord, DeadLetter } from './ledger.ts';
+import type { DeadLetter, LedgerRow, Outcome, RunRecord, TriggerKind } from './ledger.ts';
 import type { AllocateResult, EvalRequest } from './pools.ts';
-import type { ScheduleDefinition, ScheduleInput, Timing } from './schedule.ts';
+import type {
+  Overlap,
+  ScheduleDefinition,
+  ScheduleInput,
+  SearchAttributesInput,
+  Timing,
+} from './schedule.ts';
 
 export interface PlanRequest {
   readonly scheduleId: string;
   /** A definition still to be checked, as a person wrote it; wins over `definition`. */
   readonly input?: ScheduleInput;
   readonly definition?: ScheduleDefinition;
+  /** `definition` is new to the schedule: it must fire from now on. Always so for `input`. */
+  readonly fresh?: true;
   /** `@every` counts from here. */
   readonly createdAtMs: number;
   /** Due times in (dueAfterMs, nowMs] are summed up; absent: none are wanted. */
   readonly dueAfterMs?: number;
+  /** Nominal times that are not summed up: they are to run otherwise. */
+  readonly except?: readonly number[];
   readonly nowMs: number;
   /** Next times wanted, strictly after `nowMs`. */
   readonly count: number;
@@ -28,6 +39,8 @@ export interface DueSummary {
   readonly lastMs: number;
   /** The one before the last, where there are two or more. */
   readonly beforeLastMs?: number;
+  /** The nominal times of the first and the last, where the spec has a jitter. */
+  readonly nominal?: { readonly firstMs: number; readonly lastMs: number; readonly beforeLastMs?: number };
 }
 
 export type PlanResult =
@@ -40,30 +53,48 @@ export type PlanResult =
       readonly zoneData?: string;
       readonly notes: readonly string[];
       readonly due?: DueSummary;
+      /** Revisions of the named calendars that its times depend on; absent where there are none. */
+      readonly calendars?: Readonly<Record<string, number>>;
       readonly timesMs: readonly number[];
+      /** The nominal time of each, where the spec has a jitter. */
+      readonly nominalMs?: readonly number[];
       /** No time follows the last of `timesMs`. */
       readonly exhausted: boolean;
       /** Our search attributes are registered in the namespace. */
       readonly searchAttributes: boolean;
     };
 
-/** One invocation to start. */
-export interface StartRequest {
-  readonly kind: 'fire' | 'manual';
+/** A reason to run. */
+export interface Trigger {
+  readonly kind: TriggerKind;
   /** The ledger row's key. */
   readonly key: string;
   readonly invocationId: string;
-  /** Nominal time; for a manual trigger the moment it was asked for. */
+  /** When it came to be: the nominal time, for the others the moment it was asked for. */
+  readonly createdAtMs: number;
+  /** When it may start. */
   readonly dueAtMs: number;
+  /** The instant that the spec names, where that is not when it is due. */
+  readonly nominalAtMs?: number;
   readonly input?: unknown;
   readonly reason?: string;
+  /** Its nominal time was moved. */
+  readonly moved?: true;
+}
+
+/** One invocation to start. */
+export interface StartRequest extends Trigger {
+  /** What becomes of it while the run before still goes; `allowAll` where a queue has decided. */
+  readonly overlap: Extract<Overlap, 'skip' | 'cancelOther' | 'terminateOther' | 'allowAll'>;
+  /** The other triggers that it runs for, older than itself. */
+  readonly others?: readonly Trigger[];
 }
 
 export interface AdvanceRequest {
   readonly scheduleId: string;
   readonly creation: string;
+  readonly createdAtMs: number;
   readonly definition: ScheduleDefinition;
-  readonly revision: number;
   readonly starts: readonly StartRequest[];
   /** The run that `skip` must look up before it starts another. */
   readonly previous?: string;
@@ -80,13 +111,15 @@ export interface AdvanceRequest {
     readonly count: number;
     /** What the present plan was made with. */
     readonly zoneData?: string;
+    readonly calendars?: Readonly<Record<string, number>>;
   };
 }
 
 export interface StartResult {
   /** When it was decided, by the worker's clock; never before the due time. */
   readonly atMs: number;
-  readonly outcome: Extract<Outcome, 'started' | 'skipped-overlap' | 'duplicate' | 'refused'>;
+  /** `waiting`: the run before was asked to stop and has not yet; it is no outcome of a due time. */
+  readonly outcome: Extract<Outcome, 'started' | 'skipped-overlap' | 'duplicate' | 'refused'> | 'waiting';
   readonly blockedBy?: string;
   readonly reason?: string;
 }
@@ -95,6 +128,8 @@ export interface AdvanceResult {
   /** In the order of the request. */
   readonly starts: readonly StartResult[];
   readonly timesMs: readonly number[];
+  /** The nominal time of each, where the spec has a jitter. */
+  readonly nominalMs?: readonly number[];
   readonly exhausted: boolean;
   /** The zone data is another than that of the plan: the whole plan must be made again. */
   readonly stalePlan?: true;
@@ -112,8 +147,40 @@ export interface DecidedRequest {
 }
 
 export interface DecidedFire {
-  readonly dueAtMs: number;
+  readonly trigger: Trigger;
   readonly result: StartResult;
+}
+
+/** Whether an instant is a nominal time of a schedule, and when that is due. */
+export interface DueTimeRequest {
+  readonly scheduleId: string;
+  readonly definition: ScheduleDefinition;
+  readonly nominalMs: number;
+}
+
+/** Instants of a stretch to start now, at most `count`. */
+export interface RunBacklogRequest {
+  readonly scheduleId: string;
+  readonly creation: string;
+  readonly createdAtMs: number;
+  readonly definition: ScheduleDefinition;
+  readonly id: string;
+  readonly kind: 'catch-up' | 'backfill';
+  readonly order: 'oldest' | 'newest';
+  readonly afterMs: number;
+  readonly untilMs: number;
+  readonly count: number;
+  /** The invocations tell the schedule of their end. */
+  readonly notify: boolean;
+  /** Runs again what has run, under ids that end in it. */
+  readonly rerun?: number;
+}
+
+export interface RunBacklogResult {
+  /** In the order in which they were started. */
+  readonly starts: readonly { readonly trigger: Trigger; readonly result: StartResult }[];
+  /** No instant is left. */
+  readonly exhausted: boolean;
 }
 
 export interface LookUpResult {
@@ -130,8 +197,17 @@ export interface FinishInvocationRequest {
   readonly release: 'finished' | 'retrying' | 'cancelled' | 'lost' | 'withdrawn';
   readonly run?: RunRecord;
   readonly deadLetter?: DeadLetter;
+  /** Of a schedule's run that succeeded: what the runs after it are told. */
+  readonly succeeded?: ScheduleRef & { readonly windowToMs?: number };
   /** The schedule workflow to tell, and what. */
   readonly notify?: { readonly workflowId: string; readonly ended: InvocationEnded };
+  /** Schedules (ids) to trigger, and the invocation that did it: each runs once for it, however often it is told. */
+  readonly downstream?: { readonly scheduleIds: readonly string[]; readonly upstream: string };
+}
+
+/** A request for capacity, and the schedule whose past the run is to know. */
+export interface AllocateRequest extends EvalRequest {
+  readonly schedule?: ScheduleRef;
 }
 
 export interface OrchestrationActivities {
@@ -146,11 +222,19 @@ export interface OrchestrationActivities {
    * ended early (a query came while a local activity ran) are one task to it.
    */
   remember(atMs: number): Promise<number>;
+  /** When a nominal time is due; undefined for an instant that is none. */
+  dueTimeOf(request: DueTimeRequest): Promise<number | undefined>;
+  /** Starts some of a backlog. */
+  runBacklog(request: RunBacklogRequest): Promise<RunBacklogResult>;
   /** What is decided already, oldest first, up to the first due time that is not. */
   decided(request: DecidedRequest): Promise<readonly DecidedFire[]>;
   lookUp(workflowId: string): Promise<LookUpResult>;
   cancelInvocation(workflowId: string, reason: string): Promise<void>;
-  allocate(request: EvalRequest): Promise<AllocateResult>;
+  allocate(request: AllocateRequest): Promise<AllocateResult & { readonly past?: SchedulePast }>;
+  /** The schedule's past alone, for a run that takes no capacity. */
+  lookBack(schedule: ScheduleRef): Promise<SchedulePast>;
+  /** Why a workflow cannot be started with these search attributes; undefined where it can. */
+  attributesProblem(attributes: SearchAttributesInput): Promise<string | undefined>;
   finish(request: FinishInvocationRequest): Promise<{ readonly accepted: boolean }>;
   /** Keeps one pool: sweeps until the pool is empty, then returns. */
   tendPool(poolId: string): Promise<void>;

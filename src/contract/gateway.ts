@@ -235,7 +235,7 @@ export const fireSchema = z
     scheduleId: z.string(),
     creation: z.string(),
     key: z.string(),
-    kind: z.enum(['fire', 'manual', 'span']),
+    kind: z.enum(['fire', 'manual', 'upstream', 'backfill', 'span']),
     outcome: outcomeSchema,
     reason: z.string().optional(),
     fromMs: instant,

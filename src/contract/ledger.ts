@@ -1,7 +1,7 @@
 /**
  * The ledger's rows and the runs' records, as the database keeps them and every reader sees them.
- * One row for every due time: `kind: 'fire'` for one instant, `'span'` for many of one outcome,
- * `'manual'` for a trigger that no spec made.
+ * One row for every due time: `kind: 'fire'` for one instant, `'span'` for many of one outcome; and one for every
+ * trigger that no spec made.
  */
 
 /** What became of a due time; section 3 of the behaviour rules. */
@@ -20,13 +20,19 @@ export type Outcome =
   | 'deleted'
   | 'refused';
 
+/**
+ * What makes a schedule run: a nominal time, a person or program, a schedule upstream whose run has succeeded, an instant of
+ * a backfill.
+ */
+export type TriggerKind = 'fire' | 'manual' | 'upstream' | 'backfill';
+
 export interface LedgerRow {
   readonly scheduleId: string;
   /** Tells a re-created schedule from the deleted one of the same id. */
   readonly creation: string;
-  /** Unique within (scheduleId, creation): `<ISO>` for a fire, `manual/<token>` for a trigger, `<outcome>/<ISO of from>` for a span. */
+  /** Unique within (scheduleId, creation): `<ISO>` for a fire, `manual/<token>`, `upstream/<invocation>` and `backfill/<id>/<ISO>` for triggers, `<outcome>/<ISO of from>` for a span. */
   readonly key: string;
-  readonly kind: 'fire' | 'manual' | 'span';
+  readonly kind: TriggerKind | 'span';
   readonly outcome: Outcome;
   /** One sentence for a person. */
   readonly reason?: string;

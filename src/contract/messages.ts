@@ -6,9 +6,9 @@
  */
 import type { QueryDefinition, SignalDefinition, UpdateDefinition } from '@temporalio/common';
 import type { MachineState } from '../core/cron/machine.ts';
-import type { Outcome, RunStatus } from './ledger.ts';
+import type { Outcome, RunStatus, TriggerKind } from './ledger.ts';
 import type { Alloc, WaitReason } from './pools.ts';
-import type { ScheduleDefinition, ScheduleInput, Timing } from './schedule.ts';
+import type { Overlap, ScheduleDefinition, ScheduleInput, Timing } from './schedule.ts';
 
 /** Who asks, and why: kept in the ledger's rows and shown by `describe`. */
 export interface ChangeNote {
@@ -35,6 +35,76 @@ export interface TriggerRequest extends ChangeNote {
   readonly key?: string;
   /** Replaces the target's input for this run. */
   readonly input?: unknown;
+  /** For this run, instead of the schedule's own rule; refused where the schedule has a triggering policy. */
+  readonly overlap?: Overlap;
+  /** An invocation that has succeeded upstream and asks for this one; the run's id comes from it, so it happens once. */
+  readonly upstream?: string;
+}
+
+/** Several triggers in one message: they count one by one, and cost the schedule one message. */
+export interface TriggerManyRequest {
+  /** At most 1000. */
+  readonly triggers: readonly TriggerRequest[];
+}
+
+export interface RevertRequest extends ChangeNote {
+  /** One of the kept revisions. */
+  readonly to: number;
+  /** Refused unless the schedule is at this revision. */
+  readonly revision?: number;
+}
+
+/** One nominal time that is not to run as planned. */
+export interface OccurrenceRequest extends ChangeNote {
+  /** The nominal time, ISO 8601 instant. */
+  readonly at: string;
+  /**
+   * `skip`: it is recorded and not run. `move`: it runs at `to` instead. `hold`: it is recorded as held when it is due, and
+   * runs when it is restored. `restore` undoes any of them.
+   */
+  readonly act: 'skip' | 'move' | 'hold' | 'restore';
+  /** With `move`: ISO 8601 instant. */
+  readonly to?: string;
+}
+
+/** Runs the nominal times of (from, to] beside the live ones. */
+export interface BackfillRequest extends ChangeNote {
+  /** ISO 8601 instants; the first is exclusive, the last inclusive. */
+  readonly from: string;
+  readonly to: string;
+  /** Default `oldest` first. */
+  readonly order?: 'oldest' | 'newest';
+  /** Runs at once; 0 for no limit. Default 1. */
+  readonly concurrency?: number;
+  /** Starts per second. Default 10. */
+  readonly perSecond?: number;
+  /** Runs again what has run already, under an id of its own. */
+  readonly rerun?: boolean;
+  /** Makes asking twice one backfill. Default: a new one each time. */
+  readonly key?: string;
+}
+
+/** Runs what was missed in (since, until], by the schedule's own catch-up rule: after a restore, or by hand. */
+export interface CatchUpRequest extends ChangeNote {
+  /** ISO 8601 instants. `until`: default now. */
+  readonly since: string;
+  readonly until?: string;
+}
+
+/** What a backfill or a catch-up has set going. */
+export interface BacklogResult {
+  readonly id: string;
+  /** Instants that will run, or are recorded as duplicates when their turn comes. */
+  readonly instants: number;
+}
+
+export interface StopBacklogRequest extends ChangeNote {
+  readonly id: string;
+}
+
+export interface CalendarChanged {
+  readonly calendarId: string;
+  readonly revision: number;
 }
 
 export interface DeleteRequest extends ChangeNote {
@@ -49,7 +119,8 @@ export interface InvocationEnded {
 
 /** What one trigger came to. */
 export interface TriggerResult {
-  readonly outcome: Outcome;
+  /** `waiting`: it is in the schedule's queue, and its outcome will be in the ledger. */
+  readonly outcome: Outcome | 'waiting';
   readonly invocationId: string;
   readonly blockedBy?: string;
   readonly reason?: string;
@@ -60,6 +131,36 @@ export type ScheduleStateName = 'active' | 'paused' | 'disabled' | 'finished' | 
 export interface Suspension extends ChangeNote {
   readonly sinceMs: number;
   readonly untilMs?: number;
+}
+
+/** A revision of a schedule, the present one included. */
+export interface Revision extends ChangeNote {
+  readonly revision: number;
+  readonly atMs: number;
+  readonly definition: ScheduleDefinition;
+}
+
+/** A nominal time that is not to run as planned. */
+export interface Occurrence extends ChangeNote {
+  readonly nominalMs: number;
+  readonly act: 'skip' | 'move' | 'hold';
+  /** When a moved one runs. */
+  readonly toMs?: number;
+  /** A held one whose time has come. */
+  readonly isDue?: true;
+}
+
+/** Instants that are run beside the live ones. */
+export interface BacklogDescription {
+  readonly id: string;
+  readonly kind: 'catch-up' | 'backfill';
+  readonly order: 'oldest' | 'newest';
+  /** Still to run: (afterMs, untilMs]. */
+  readonly afterMs: number;
+  readonly untilMs: number;
+  readonly left: number;
+  readonly done: number;
+  readonly running: number;
 }
 
 /** The answer to `describe`: everything a person or a program may ask of a schedule. */
@@ -93,6 +194,21 @@ export interface ScheduleDescription {
     readonly decidedAtMs: number;
   };
   readonly skipsInARow: number;
+  /** Triggers that wait for a run to end, the oldest first: the first twenty of them, and how many there are. */
+  readonly pending: readonly {
+    readonly kind: TriggerKind;
+    readonly key: string;
+    readonly createdAtMs: number;
+  }[];
+  readonly pendingCount: number;
+  /** Runs whose end the schedule's policy waits for. */
+  readonly active: readonly string[];
+  readonly backlogs: readonly BacklogDescription[];
+  readonly occurrences: readonly Occurrence[];
+  /** Automatic runs left, where they are limited. */
+  readonly runsLeft?: number;
+  /** Who made which revision, newest first; `revert` goes back to one of them. */
+  readonly revisions: readonly Omit<Revision, 'definition'>[];
   /** Ledger rows that wait for the database. */
   readonly unsentRows: number;
   /** What messages got wrong, newest last, at most ten. */
@@ -121,7 +237,7 @@ const signal = <A extends unknown[]>(name: string) => ({ type: 'signal', name })
 const update = <R, A extends unknown[]>(name: string) => ({ type: 'update', name }) as UpdateDefinition<R, A>;
 const query = <R>(name: string) => ({ type: 'query', name }) as QueryDefinition<R>;
 
-/** Signals of a schedule workflow; each but the last exists as an Update of the same name, which answers. */
+/** Signals of a schedule workflow; each but the last two exists as an Update of the same name, which answers. */
 export const scheduleSignals = {
   enable: signal<[ChangeNote?]>('enable'),
   disable: signal<[SuspendRequest?]>('disable'),
@@ -130,6 +246,13 @@ export const scheduleSignals = {
   changeSchedule: signal<[ChangeRequest]>('changeSchedule'),
   trigger: signal<[TriggerRequest?]>('trigger'),
   delete: signal<[DeleteRequest?]>('delete'),
+  triggerMany: signal<[TriggerManyRequest]>('triggerMany'),
+  revert: signal<[RevertRequest]>('revert'),
+  changeOccurrence: signal<[OccurrenceRequest]>('changeOccurrence'),
+  backfill: signal<[BackfillRequest]>('backfill'),
+  catchUp: signal<[CatchUpRequest]>('catchUp'),
+  stopBacklog: signal<[StopBacklogRequest]>('stopBacklog'),
+  calendarChanged: signal<[CalendarChanged]>('calendarChanged'),
   invocationEnded: signal<[InvocationEnded]>('invocationEnded'),
 } as const;
 
@@ -140,6 +263,12 @@ export const scheduleUpdates = {
   resume: update<ScheduleDescription, [ChangeNote?]>('resume'),
   changeSchedule: update<ScheduleDescription, [ChangeRequest]>('changeSchedule'),
   trigger: update<TriggerResult, [TriggerRequest?]>('trigger'),
+  triggerMany: update<readonly TriggerResult[], [TriggerManyRequest]>('triggerMany'),
+  revert: update<ScheduleDescription, [RevertRequest]>('revert'),
+  changeOccurrence: update<ScheduleDescription, [OccurrenceRequest]>('changeOccurrence'),
+  backfill: update<BacklogResult, [BackfillRequest]>('backfill'),
+  catchUp: update<BacklogResult, [CatchUpRequest]>('catchUp'),
+  stopBacklog: update<ScheduleDescription, [StopBacklogRequest]>('stopBacklog'),
 } as const;
 
 export const describeSchedule = query<ScheduleDescription>('describe');
@@ -168,6 +297,13 @@ export type ScheduleMessage =
   | { readonly kind: 'disable' | 'pause'; readonly request: ChangeNote & { readonly untilMs?: number } }
   | { readonly kind: 'changeSchedule'; readonly request: ChangeRequest }
   | { readonly kind: 'trigger'; readonly request: TriggerRequest }
+  | { readonly kind: 'triggerMany'; readonly request: TriggerManyRequest }
+  | { readonly kind: 'revert'; readonly request: RevertRequest }
+  | { readonly kind: 'changeOccurrence'; readonly request: OccurrenceRequest }
+  | { readonly kind: 'backfill'; readonly request: BackfillRequest }
+  | { readonly kind: 'catchUp'; readonly request: CatchUpRequest }
+  | { readonly kind: 'stopBacklog'; readonly request: StopBacklogRequest }
+  | { readonly kind: 'calendarChanged'; readonly request: CalendarChanged }
   | { readonly kind: 'delete'; readonly request: DeleteRequest }
   | { readonly kind: 'invocationEnded'; readonly request: InvocationEnded };
 
@@ -194,17 +330,51 @@ export function checkScheduleMessage(kind: ScheduleMessageKind, payload: unknown
   return { message: { kind, request: withUntil(kind, given) } as unknown as ScheduleMessage };
 }
 
-type Field = 'string' | 'boolean' | 'number' | 'instant' | 'object' | 'any';
+/** A list of texts: one of them. */
+type Field = 'string' | 'boolean' | 'number' | 'instant' | 'object' | 'list' | 'any' | readonly string[];
 type Fields = Readonly<Record<string, { readonly type: Field; readonly required?: true }>>;
 
 const NOTE: Fields = { reason: { type: 'string' }, actor: { type: 'string' } };
+const TRIGGER: Fields = {
+  ...NOTE,
+  key: { type: 'string' },
+  input: { type: 'any' },
+  overlap: {
+    type: ['skip', 'bufferOne', 'bufferNewest', 'bufferAll', 'cancelOther', 'terminateOther', 'allowAll'],
+  },
+  upstream: { type: 'string' },
+};
 const FIELDS: Readonly<Record<ScheduleMessageKind, Fields>> = {
   enable: NOTE,
   resume: NOTE,
   disable: { ...NOTE, until: { type: 'instant' } },
   pause: { ...NOTE, until: { type: 'instant' } },
   changeSchedule: { ...NOTE, schedule: { type: 'object', required: true }, revision: { type: 'number' } },
-  trigger: { ...NOTE, key: { type: 'string' }, input: { type: 'any' } },
+  trigger: TRIGGER,
+  triggerMany: { triggers: { type: 'list', required: true } },
+  revert: { ...NOTE, to: { type: 'number', required: true }, revision: { type: 'number' } },
+  changeOccurrence: {
+    ...NOTE,
+    at: { type: 'instant', required: true },
+    act: { type: ['skip', 'move', 'hold', 'restore'], required: true },
+    to: { type: 'instant' },
+  },
+  backfill: {
+    ...NOTE,
+    from: { type: 'instant', required: true },
+    to: { type: 'instant', required: true },
+    order: { type: ['oldest', 'newest'] },
+    concurrency: { type: 'number' },
+    perSecond: { type: 'number' },
+    rerun: { type: 'boolean' },
+    key: { type: 'string' },
+  },
+  catchUp: { ...NOTE, since: { type: 'instant', required: true }, until: { type: 'instant' } },
+  stopBacklog: { ...NOTE, id: { type: 'string', required: true } },
+  calendarChanged: {
+    calendarId: { type: 'string', required: true },
+    revision: { type: 'number', required: true },
+  },
   delete: { ...NOTE, cancelRunning: { type: 'boolean' } },
   invocationEnded: {
     invocationId: { type: 'string', required: true },
@@ -224,27 +394,35 @@ function fieldProblem(given: Readonly<Record<string, unknown>>, fields: Fields):
     if (value === undefined || value === null) {
       if (field.required === true) return `field "${name}" is missing`;
     } else if (!fits(value, field.type)) {
-      return `field "${name}" must be ${WANTED[field.type]}, got ${JSON.stringify(value)}`;
+      return `field "${name}" must be ${wanted(field.type)}, got ${JSON.stringify(value)}`;
     }
   }
   return undefined;
 }
 
-const WANTED: Readonly<Record<Field, string>> = {
+function wanted(type: Field): string {
+  return typeof type === 'string' ? WANTED[type] : `one of ${type.join(', ')}`;
+}
+
+const WANTED: Readonly<Record<Extract<Field, string>, string>> = {
   string: 'a string',
   boolean: 'true or false',
   number: 'a number',
   instant: 'an ISO 8601 instant with its offset, such as "2026-01-31T09:00:00Z"',
   object: 'an object',
+  list: 'a list',
   any: 'anything',
 };
 
 function fits(value: unknown, type: Field): boolean {
+  if (typeof type !== 'string') return typeof value === 'string' && type.includes(value);
   switch (type) {
     case 'any':
       return true;
     case 'object':
       return isRecord(value);
+    case 'list':
+      return Array.isArray(value);
     case 'instant':
       return parseInstant(value) !== undefined;
     case 'number':

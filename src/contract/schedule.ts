@@ -48,8 +48,45 @@ export type Timing =
   | { readonly kind: 'relative'; readonly intervalMs: number }
   | { readonly kind: 'triggered' };
 
-export type Overlap = 'skip' | 'allowAll';
-export type CatchUp = 'latest';
+/** What becomes of a trigger while the run before it still goes. Default `skip`. */
+export type Overlap =
+  | 'skip'
+  | 'bufferOne'
+  | 'bufferNewest'
+  | 'bufferAll'
+  | 'cancelOther'
+  | 'terminateOther'
+  | 'allowAll';
+
+/** What becomes of due times that passed while nobody was awake. */
+export interface CatchUp {
+  /**
+   * `none`: each is recorded as missed. `latest`: the newest runs, the others are superseded. `all`: each runs, oldest
+   * first, behind live fires. Default `latest`.
+   */
+  readonly mode: 'none' | 'latest' | 'all';
+  /** Older ones are missed. Default 24 h, at least 10 s. */
+  readonly windowMs: number;
+  /** With `all`: starts per second. Default 10. */
+  readonly perSecond: number;
+}
+
+/** For many triggers: they gather, and the policy decides when how many of them become one invocation. */
+export interface TriggeringPolicy {
+  /**
+   * `greedy`: all that wait, oldest first. `logarithmic`: floor(ln waiting / ln base) of them, at least one.
+   * `newestFirst`: one invocation for each of the newest; what waited for `pendingTimeoutMs` is dropped.
+   */
+  readonly kind: 'greedy' | 'logarithmic' | 'newestFirst';
+  /** Invocations at once. Default 1. */
+  readonly maxConcurrent: number;
+  /** Triggers in one invocation. Default 1000. */
+  readonly maxBatch: number;
+  /** For `logarithmic`. Default 2. */
+  readonly base: number;
+  /** For `newestFirst`. Default 7 days. */
+  readonly pendingTimeoutMs: number;
+}
 
 export interface RetryPolicy {
   /** Retries after the first try. Default 5. */
@@ -85,10 +122,20 @@ export interface DatasetNeed {
   readonly warmWaitMs: number;
 }
 
+/** A search attribute that the namespace knows by this name and type. A `datetime` is an ISO 8601 instant. */
+export type SearchAttributeInput =
+  | { readonly type: 'keyword' | 'text' | 'datetime'; readonly value: string }
+  | { readonly type: 'int' | 'double'; readonly value: number }
+  | { readonly type: 'bool'; readonly value: boolean }
+  | { readonly type: 'keywordList'; readonly value: readonly string[] };
+
+export type SearchAttributesInput = Readonly<Record<string, SearchAttributeInput>>;
+
 /** What an invocation needs to run: shared by schedules and jobs. */
 export interface RunPolicy {
   readonly target: TargetRef;
   readonly pool: string;
+  /** Units of capacity; 0 (the target `workflow` alone) asks no pool. */
   readonly size: number;
   readonly priority: number;
   readonly dataset?: DatasetNeed;
@@ -97,13 +144,24 @@ export interface RunPolicy {
   /** Too late to start at all after this long past the due time: recorded as expired. */
   readonly startDeadlineMs?: number;
   readonly consistency: 'atLeastOnce' | 'atMostOnce';
+  /** Put on every invocation, beside what Escapement notes there. */
+  readonly memo?: Readonly<Record<string, unknown>>;
+  readonly searchAttributes?: SearchAttributesInput;
 }
 
 export interface ScheduleDefinition {
   readonly spec: ScheduleSpec;
   readonly run: RunPolicy;
+  /** Of no effect where `triggering` is given. */
   readonly overlap: Overlap;
+  readonly triggering?: TriggeringPolicy;
   readonly catchUp: CatchUp;
+  /** Automatic fires that may start; then the schedule is finished. */
+  readonly limitedRuns?: number;
+  /** An invocation that fails for good pauses the schedule. */
+  readonly pauseOnFailure?: true;
+  /** Schedules that are triggered when an invocation of this one has succeeded. */
+  readonly triggers?: readonly string[];
   /** Free text for people; shown in the Web UI. */
   readonly note?: string;
 }
@@ -114,6 +172,7 @@ export interface RunInput {
   /** Handed to the target; alternative to `target.input`. */
   readonly input?: unknown;
   readonly pool?: string | undefined;
+  /** Default 1; for the target `workflow` 0 (no capacity, no pool) unless `pool` or `dataset` is given. */
   readonly size?: number | undefined;
   readonly priority?: number | undefined;
   readonly dataset?:
@@ -142,6 +201,10 @@ export interface RunInput {
     | undefined;
   readonly startDeadline?: DurationInput | undefined;
   readonly consistency?: 'atLeastOnce' | 'atMostOnce' | undefined;
+  /** At most 16 KB as JSON. */
+  readonly memo?: Readonly<Record<string, unknown>> | undefined;
+  /** The namespace must know them: it refuses the start of an invocation otherwise. */
+  readonly searchAttributes?: SearchAttributesInput | undefined;
 }
 
 /** What a person may write for the spec. */
@@ -179,7 +242,30 @@ export interface ScheduleInput extends RunInput {
   readonly spec: SpecInput;
   readonly timeZone?: string | undefined;
   readonly overlap?: Overlap | undefined;
-  readonly catchUp?: CatchUp | undefined;
+  /** Instead of `overlap`. */
+  readonly triggering?:
+    | TriggeringPolicy['kind']
+    | {
+        readonly kind: TriggeringPolicy['kind'];
+        readonly maxConcurrent?: number | undefined;
+        readonly maxBatch?: number | undefined;
+        readonly base?: number | undefined;
+        readonly pendingTimeout?: DurationInput | undefined;
+      }
+    | undefined;
+  readonly catchUp?:
+    | CatchUp['mode']
+    | {
+        readonly mode?: CatchUp['mode'] | undefined;
+        readonly window?: DurationInput | undefined;
+        readonly perSecond?: number | undefined;
+      }
+    | undefined;
+  /** Finished after so many automatic runs. */
+  readonly limitedRuns?: number | undefined;
+  readonly pauseOnFailure?: boolean | undefined;
+  /** Ids of schedules to trigger when a run has succeeded. */
+  readonly triggers?: string | readonly string[] | undefined;
   readonly note?: string | undefined;
   /** False: created switched off. Only read at creation. Default true. */
   readonly enabled?: boolean | undefined;

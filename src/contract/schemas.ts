@@ -9,9 +9,17 @@ import {
   ATTEMPT_TIMEOUT_MS_DEFAULT,
   BACKOFF_COEFFICIENT_DEFAULT,
   CAPACITY_MAX,
+  CATCH_UP_PER_SECOND_DEFAULT,
+  CATCH_UP_PER_SECOND_MAX,
+  CATCH_UP_WINDOW_MS_DEFAULT,
+  CATCH_UP_WINDOW_MS_MIN,
   HEARTBEAT_TIMEOUT_MS_DEFAULT,
+  LOGARITHMIC_BASE_MIN,
   MAX_BACKOFF_MS_DEFAULT,
+  MAX_BATCH_DEFAULT,
+  MAX_CONCURRENT_MAX,
   MIN_BACKOFF_MS_DEFAULT,
+  PENDING_TIMEOUT_MS_DEFAULT,
   POOL_DEFAULT,
   RETRY_LIMIT_DEFAULT,
   SCHEDULE_TO_START_MS_DEFAULT,
@@ -21,7 +29,9 @@ import { CALENDARS_PER_SCHEDULE_MAX } from './calendars.ts';
 import { type InputIssue, InvalidInputError } from './errors.ts';
 import { idProblem } from './ids.ts';
 import { parseInstant } from './messages.ts';
-import type { RunPolicy, ScheduleDefinition, ScheduleSpec } from './schedule.ts';
+import { memoIssues, searchAttributesIssues } from './search-attributes.ts';
+import { readWorkflowTarget, WORKFLOW_TARGET } from './workflow-target.ts';
+import type { RunPolicy, ScheduleDefinition, ScheduleSpec, SearchAttributesInput } from './schedule.ts';
 
 /** Expressions in one spec: a union of more is a calendar, not a schedule. */
 const EXPRESSIONS_MAX = 50;
@@ -97,25 +107,61 @@ const timeoutsSchema = z.strictObject({
 const runFields = {
   target: targetSchema,
   input: z.unknown().optional(),
-  pool: idSchema('pool').default(POOL_DEFAULT),
-  size: z.int().min(1).max(CAPACITY_MAX).default(1),
+  pool: idSchema('pool').optional(),
+  size: z.int().min(0).max(CAPACITY_MAX).optional(),
   priority: z.int().min(-1_000_000).max(1_000_000).default(0),
   dataset: datasetSchema.optional(),
   retry: retrySchema.prefault({}),
   timeouts: timeoutsSchema.prefault({}),
   startDeadline: durationSchema(1).optional(),
   consistency: z.enum(['atLeastOnce', 'atMostOnce']).default('atLeastOnce'),
+  memo: z
+    .custom<Readonly<Record<string, unknown>>>()
+    .superRefine((memo, context) => addIssues(context, memoIssues(memo, '')))
+    .optional(),
+  searchAttributes: z
+    .custom<SearchAttributesInput>()
+    .superRefine((given, context) => addIssues(context, searchAttributesIssues(given, '')))
+    .optional(),
 };
 
 type RunFields = z.output<z.ZodObject<typeof runFields>>;
+
+/** Hands issues of a plain check on to zod, which knows where it is. */
+function addIssues(context: z.RefinementCtx, issues: readonly InputIssue[]): void {
+  for (const { path, message } of issues) {
+    context.addIssue({ code: 'custom', path: path.split('.').filter((part) => part !== ''), message });
+  }
+}
+
+/** What the fields of a run say together. */
+function runIssues(fields: RunFields): readonly InputIssue[] {
+  const { target, dataset } = fields;
+  const size = sizeOf(fields);
+  if (target.name !== WORKFLOW_TARGET) {
+    const message = `must be at least 1, got ${size}: only the target "workflow" can do without capacity`;
+    return size > 0 ? [] : [{ path: 'size', message }];
+  }
+  const path = fields.input === undefined && target.input !== undefined ? 'target.input' : 'input';
+  const read = readWorkflowTarget(fields.input ?? target.input, path);
+  const issues = read.ok ? [] : read.issues;
+  if (size > 0 || dataset === undefined) return issues;
+  return [...issues, { path: 'size', message: 'is 0, but a dataset needs capacity: leave one of them out' }];
+}
+
+/** A workflow of the user's own runs on workers of theirs, so by itself it needs none of ours. */
+function sizeOf({ size, target, pool, dataset }: RunFields): number {
+  if (size !== undefined) return size;
+  return target.name === WORKFLOW_TARGET && pool === undefined && dataset === undefined ? 0 : 1;
+}
 
 function runPolicy(fields: RunFields): RunPolicy {
   const { retry, timeouts, dataset } = fields;
   const input = fields.input ?? fields.target.input;
   return {
     target: { name: fields.target.name, ...(input !== undefined && { input }) },
-    pool: fields.pool,
-    size: fields.size,
+    pool: fields.pool ?? POOL_DEFAULT,
+    size: sizeOf(fields),
     priority: fields.priority,
     ...(dataset !== undefined && { dataset }),
     retry: {
@@ -132,6 +178,8 @@ function runPolicy(fields: RunFields): RunPolicy {
     },
     ...(fields.startDeadline !== undefined && { startDeadlineMs: fields.startDeadline }),
     consistency: fields.consistency,
+    ...(fields.memo !== undefined && { memo: fields.memo }),
+    ...(fields.searchAttributes !== undefined && { searchAttributes: fields.searchAttributes }),
   };
 }
 
@@ -197,12 +245,54 @@ function specOf(fields: SpecFields, timeZone: string | undefined, createdAtMs: n
   };
 }
 
+export const OVERLAPS = [
+  'skip',
+  'bufferOne',
+  'bufferNewest',
+  'bufferAll',
+  'cancelOther',
+  'terminateOther',
+  'allowAll',
+] as const;
+/** Schedules that one schedule may trigger: each is told in the step that ends a run. */
+const TRIGGERS_MAX = 20;
+
+const CATCH_UP_MODES = z.enum(['none', 'latest', 'all']);
+const catchUpFields = z.strictObject({
+  mode: CATCH_UP_MODES.default('latest'),
+  window: durationSchema(CATCH_UP_WINDOW_MS_MIN).default(CATCH_UP_WINDOW_MS_DEFAULT),
+  perSecond: z.number().min(0.01).max(CATCH_UP_PER_SECOND_MAX).default(CATCH_UP_PER_SECOND_DEFAULT),
+});
+const catchUpSchema = z.union([
+  CATCH_UP_MODES.transform((mode) => catchUpFields.parse({ mode })),
+  catchUpFields,
+]);
+
+const TRIGGERING_KINDS = z.enum(['greedy', 'logarithmic', 'newestFirst']);
+const triggeringFields = z.strictObject({
+  kind: TRIGGERING_KINDS,
+  maxConcurrent: z.int().min(1).max(MAX_CONCURRENT_MAX).default(1),
+  maxBatch: z.int().min(1).max(MAX_BATCH_DEFAULT).default(MAX_BATCH_DEFAULT),
+  base: z.number().min(LOGARITHMIC_BASE_MIN).max(1_000_000).default(2),
+  pendingTimeout: durationSchema(1).default(PENDING_TIMEOUT_MS_DEFAULT),
+});
+const triggeringSchema = z.union([
+  TRIGGERING_KINDS.transform((kind) => triggeringFields.parse({ kind })),
+  triggeringFields,
+]);
+
 export const scheduleSchema = z.strictObject({
   ...runFields,
   spec: specSchema,
   timeZone: z.string().optional(),
-  overlap: z.enum(['skip', 'allowAll']).default('skip'),
-  catchUp: z.enum(['latest']).default('latest'),
+  overlap: z.enum(OVERLAPS).optional(),
+  triggering: triggeringSchema.optional(),
+  catchUp: catchUpSchema.prefault({}),
+  limitedRuns: z.int().min(1).max(1_000_000_000).optional(),
+  pauseOnFailure: z.boolean().default(false),
+  triggers: z
+    .union([idSchema('schedule').transform((id) => [id]), z.array(idSchema('schedule')).max(TRIGGERS_MAX)])
+    .default([]),
   note: z.string().max(TEXT_MAX).optional(),
   enabled: z.boolean().default(true),
 });
@@ -215,15 +305,27 @@ export type ParsedSchedule =
 export function parseSchedule(input: unknown, createdAtMs: number): ParsedSchedule {
   const parsed = scheduleSchema.safeParse(input);
   if (!parsed.success) return { ok: false, issues: issuesOf(parsed.error) };
-  const { spec, timeZone, overlap, catchUp, note, enabled, ...run } = parsed.data;
+  const { spec, timeZone, overlap, triggering, catchUp, limitedRuns, pauseOnFailure, ...more } = parsed.data;
+  const { triggers, note, enabled, ...run } = more;
+  const wrong = runIssues(run);
+  if (wrong.length > 0) return { ok: false, issues: wrong };
+  if (overlap !== undefined && triggering !== undefined) {
+    const message = `"${overlap}" and triggering "${triggering.kind}" both say what happens while a run goes: give one of them`;
+    return { ok: false, issues: [{ path: 'overlap', message }] };
+  }
+  const { pendingTimeout, ...policy } = triggering ?? { pendingTimeout: 0 };
   return {
     ok: true,
     enabled,
     definition: {
       spec: specOf(spec, timeZone, createdAtMs),
       run: runPolicy(run),
-      overlap,
-      catchUp,
+      overlap: overlap ?? 'skip',
+      ...('kind' in policy && { triggering: { ...policy, pendingTimeoutMs: pendingTimeout } }),
+      catchUp: { mode: catchUp.mode, windowMs: catchUp.window, perSecond: catchUp.perSecond },
+      ...(limitedRuns !== undefined && { limitedRuns }),
+      ...(pauseOnFailure && { pauseOnFailure }),
+      ...(triggers.length > 0 && { triggers }),
       ...(note !== undefined && { note }),
     },
   };
@@ -232,7 +334,8 @@ export function parseSchedule(input: unknown, createdAtMs: number): ParsedSchedu
 /** Reads what a job runs. @throws InvalidInputError */
 export function parseRun(subject: string, input: unknown): RunPolicy {
   const parsed = z.strictObject(runFields).safeParse(input);
-  if (!parsed.success) throw new InvalidInputError(subject, issuesOf(parsed.error));
+  const issues = parsed.success ? runIssues(parsed.data) : issuesOf(parsed.error);
+  if (!parsed.success || issues.length > 0) throw new InvalidInputError(subject, issues);
   return runPolicy(parsed.data);
 }
 

@@ -4,35 +4,32 @@
  * (which writes them), so that both make the very same row.
  */
 import { isoInstant } from '../contract/ids.ts';
-import type { DueSummary, StartRequest, StartResult } from '../contract/activities.ts';
+import type { DueSummary, StartResult, Trigger } from '../contract/activities.ts';
 import type { LedgerRow, Outcome } from '../contract/ledger.ts';
 import { UNSENT_ROWS_MAX } from './limits.ts';
 
-/** Summary of a stretch of due times, oldest first; undefined where there are none. */
-export function summarize(dueMs: readonly number[]): DueSummary | undefined {
+/**
+ * Summary of a stretch of due times, oldest first; undefined where there are none.
+ * @param nominalMs the nominal time of each, where it is another
+ */
+export function summarize(
+  dueMs: readonly number[],
+  nominalMs?: ReadonlyMap<number, number>,
+): DueSummary | undefined {
   const firstMs = dueMs[0];
   const lastMs = dueMs.at(-1);
   if (firstMs === undefined || lastMs === undefined) return undefined;
   const beforeLastMs = dueMs.at(-2);
+  const nominal = nominalMs && {
+    firstMs: nominalMs.get(firstMs) ?? firstMs,
+    lastMs: nominalMs.get(lastMs) ?? lastMs,
+  };
   return {
     count: dueMs.length,
     firstMs,
     lastMs,
     ...(beforeLastMs !== undefined && { beforeLastMs }),
-  };
-}
-
-/** Catch-up `latest`: the newest due time starts, the older ones are one row of `superseded`. */
-export interface CatchUpDecision {
-  readonly startMs: number;
-  readonly superseded?: { readonly fromMs: number; readonly toMs: number; readonly count: number };
-}
-
-export function catchUpLatest(due: DueSummary): CatchUpDecision {
-  if (due.count < 2 || due.beforeLastMs === undefined) return { startMs: due.lastMs };
-  return {
-    startMs: due.lastMs,
-    superseded: { fromMs: due.firstMs, toMs: due.beforeLastMs, count: due.count - 1 },
+    ...(nominal !== undefined && { nominal }),
   };
 }
 
@@ -41,20 +38,52 @@ interface Owner {
   readonly creation: string;
 }
 
-/** The row of one start that was tried. */
-export function startRow(owner: Owner, start: StartRequest, result: StartResult): LedgerRow {
-  const reason = result.reason ?? start.reason;
+/** The rows of one start that was tried: one for each trigger that it was for, none while it waits. */
+export function startRows(
+  { scheduleId, creation }: Owner,
+  start: Trigger & { readonly others?: readonly Trigger[] },
+  result: StartResult,
+): readonly LedgerRow[] {
+  const { outcome, atMs, reason, blockedBy } = result;
+  if (outcome === 'waiting') return [];
+  const { invocationId } = start;
+  const settled = {
+    atMs,
+    ...(reason !== undefined && { reason }),
+    ...(blockedBy !== undefined && { blockedBy }),
+    ...(outcome === 'started' && { invocationId }),
+  };
+  const together = { ...settled, reason: reason ?? `in one run with ${start.key}` };
+  return [
+    ...(start.others ?? []).map((other) => triggerRow({ scheduleId, creation }, other, outcome, together)),
+    triggerRow({ scheduleId, creation }, start, outcome, settled),
+  ];
+}
+
+/** The row of one trigger. What ran at a time that its nominal time was moved to is `moved`. */
+export function triggerRow(
+  owner: Owner,
+  trigger: Trigger,
+  outcome: Outcome,
+  settled: {
+    readonly atMs: number;
+    readonly reason?: string;
+    readonly blockedBy?: string;
+    readonly invocationId?: string;
+  },
+): LedgerRow {
+  const { atMs, reason = trigger.reason, ...more } = settled;
+  const namedMs = trigger.nominalAtMs ?? trigger.dueAtMs;
   return {
     ...owner,
-    key: start.key,
-    kind: start.kind,
-    outcome: result.outcome,
-    fromMs: start.dueAtMs,
-    toMs: start.dueAtMs,
+    key: trigger.key,
+    kind: trigger.kind,
+    outcome: trigger.moved === true && outcome === 'started' ? 'moved' : outcome,
+    fromMs: namedMs,
+    toMs: namedMs,
     count: 1,
-    decidedAtMs: result.atMs,
-    ...(result.outcome === 'started' && { invocationId: start.invocationId }),
-    ...(result.blockedBy !== undefined && { blockedBy: result.blockedBy }),
+    decidedAtMs: atMs,
+    ...more,
     ...(reason !== undefined && { reason }),
   };
 }
@@ -93,7 +122,12 @@ export function boundRows(
   const kept = rows.slice(0, pinned);
   const joined = new Map<string, LedgerRow>();
   for (const row of rows.slice(pinned, cut)) {
-    const group = `${row.kind === 'manual' ? 'manual' : 'due'} ${row.outcome}`;
+    // What is held is written over when it is restored, so it keeps its row.
+    if (row.outcome === 'held') {
+      kept.push(row);
+      continue;
+    }
+    const group = `${row.kind === 'span' ? 'fire' : row.kind} ${row.outcome}`;
     const first = joined.get(group);
     joined.set(group, first === undefined ? row : join(first, row));
   }
@@ -106,7 +140,7 @@ function join(a: LedgerRow, b: LedgerRow): LedgerRow {
     scheduleId: a.scheduleId,
     creation: a.creation,
     key: a.key,
-    kind: a.kind === 'manual' ? 'manual' : 'span',
+    kind: a.kind === 'fire' ? 'span' : a.kind,
     outcome: a.outcome,
     fromMs: Math.min(a.fromMs, b.fromMs),
     toMs: Math.max(a.toMs, b.toMs),

@@ -16,6 +16,14 @@ export const ATTEMPT_TIMEOUT_MS_DEFAULT = HOUR;
 export const HEARTBEAT_TIMEOUT_MS_DEFAULT = 10 * SECOND;
 export const SCHEDULE_TO_START_MS_DEFAULT = 10 * SECOND;
 export const WARM_WAIT_MS_DEFAULT = 30 * SECOND;
+/** Largest result of a run, as JSON: it travels through three histories and a database row. */
+export const RESULT_BYTES_MAX = 256 * 1024;
+/** Largest result that is handed on to the schedule's next run: it travels through its history twice. */
+export const LAST_RESULT_BYTES_MAX = 64 * 1024;
+/** Memo of a schedule or job, as JSON: it goes onto every invocation, and is read with every list of them. */
+export const MEMO_BYTES_MAX = 16 * 1024;
+/** Search attributes of a schedule or job of the user's own; Temporal's default limit is 100 in all. */
+export const SEARCH_ATTRIBUTES_MAX = 50;
 
 // -- pools -----------------------------------------------------------------------------------------
 export const POOL_DEFAULT = 'default';
@@ -85,3 +93,42 @@ export const SKIPS_UNTIL_STUCK = 3;
 /** First safety look-up of a run that a relative schedule waits for; doubles up to the second. */
 export const LOOK_UP_MS_MIN = 10 * SECOND;
 export const LOOK_UP_MS_MAX = 10 * MINUTE;
+
+// -- policies --------------------------------------------------------------------------------------
+/** Due no longer ago than this is on time, whatever the catch-up policy says. */
+export const LATE_AFTER_MS = 10 * SECOND;
+/** A window below the time in which a fire counts as on time would miss fires for no reason. */
+export const CATCH_UP_WINDOW_MS_MIN = 10 * SECOND;
+export const CATCH_UP_WINDOW_MS_DEFAULT = DAY;
+/** At about 5 ms for each start, a tenth of one `advance`'s time; live fires keep the rest. */
+export const CATCH_UP_PER_SECOND_DEFAULT = 10;
+export const CATCH_UP_PER_SECOND_MAX = 50;
+/** What `advance` waits for a run that it has asked to stop; after that the schedule waits for it. */
+export const CANCEL_WAIT_MS = SECOND;
+/** Triggers that wait in one schedule: about 150 bytes each in its state. */
+export const PENDING_MAX = 1_000;
+/** As many as can wait. */
+export const MAX_BATCH_DEFAULT = 1_000;
+/** Runs whose ends one schedule waits for: each may have to be looked up. */
+export const MAX_CONCURRENT_MAX = 100;
+export const PENDING_TIMEOUT_MS_DEFAULT = 7 * DAY;
+/** Nearer to 1 the logarithm grows without bound. */
+export const LOGARITHMIC_BASE_MIN = 1.0001;
+/** Instants of one backfill; each may become an invocation. */
+export const BACKFILL_INSTANTS_MAX = 10_000;
+export const BACKLOGS_MAX = 10;
+/** Occurrences of one schedule that are skipped, moved or held at a time. */
+export const OCCURRENCES_MAX = 100;
+/** Revisions kept for a look back and a revert; their definitions together stay within the bytes. */
+export const REVISIONS_KEPT_MAX = 10;
+export const REVISIONS_BYTES_MAX = 24_000;
+
+// -- the record ------------------------------------------------------------------------------------
+/** Rows of the ledger and records of runs: a quarter of a year can be looked back on. Never less than Temporal's own time. */
+export const LEDGER_RETENTION_MS_DEFAULT = 90 * DAY;
+/** Less would forget today's fires before somebody has looked at them. */
+export const LEDGER_RETENTION_MS_MIN = DAY;
+/** Silent runs looked up in one turn, a millisecond or two each. */
+export const LOOK_UPS_PER_TURN_MAX = 20;
+/** Pending triggers that `describe` lists; the ledger has them all in the end. */
+export const PENDING_SHOWN_MAX = 20;

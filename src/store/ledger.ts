@@ -1,7 +1,8 @@
 /**
  * The ledger: one row for every due time. Written by `advance`, read by SDK, gateway and CLI.
  * Promise: a row that is there already stays as it is, so writing again after a lost reply is harmless. But what
- * a lost workflow task skipped and its next try has started is `started`.
+ * a lost workflow task skipped and its next try has started is `started`, and what was held gets its outcome when it is
+ * restored.
  */
 import { sql } from 'kysely';
 import type { Fire, LedgerRow, Outcome, RunRecord } from '../contract/ledger.ts';
@@ -35,11 +36,12 @@ export async function writeLedger(database: Database, rows: readonly LedgerRow[]
       SELECT DISTINCT ON (r.schedule_id, r.creation, r.key) r.*, clock.now_ms FROM clock, jsonb_to_recordset(${json(param)}::jsonb) AS r(
         schedule_id text, creation text, key text, kind text, outcome text, reason text, from_ms bigint,
         to_ms bigint, count integer, invocation_id text, blocked_by text, decided_at_ms bigint)
-      ORDER BY r.schedule_id, r.creation, r.key, r.outcome = 'started' DESC
+      ORDER BY r.schedule_id, r.creation, r.key, r.outcome IN ('started', 'moved') DESC, r.outcome = 'held'
       ON CONFLICT (schedule_id, creation, key) DO UPDATE SET outcome = excluded.outcome, reason = excluded.reason,
         invocation_id = excluded.invocation_id, blocked_by = excluded.blocked_by,
         decided_at_ms = excluded.decided_at_ms, recorded_at_ms = excluded.recorded_at_ms
-        WHERE old.outcome = 'skipped-overlap' AND excluded.outcome = 'started'
+        WHERE (old.outcome = 'skipped-overlap' AND excluded.outcome IN ('started', 'moved'))
+          OR (old.outcome = 'held' AND excluded.outcome <> 'held')
       RETURNING 1)
     SELECT count(*) AS n FROM new`.execute(db);
   return written.rows[0]?.n ?? 0;

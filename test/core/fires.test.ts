@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { LedgerRow } from '../../src/contract/ledger.ts';
-import { boundRows, catchUpLatest, spanRow, startRow, summarize } from '../../src/core/fires.ts';
+import { boundRows, spanRow, startRows, summarize } from '../../src/core/fires.ts';
 
 const owner = { scheduleId: 's', creation: 'c' };
 const MINUTE = 60_000;
@@ -27,45 +27,82 @@ function row(n: number, more: Partial<LedgerRow> = {}): LedgerRow {
 const KINDS = 6;
 const counted = (rows: readonly LedgerRow[]) => rows.reduce((sum, { count }) => sum + count, 0);
 
-describe('catch-up latest', () => {
-  test('nothing due is no summary; one starts alone', () => {
+describe('summaries', () => {
+  test('nothing due is no summary', () => {
     expect(summarize([])).toBeUndefined();
-    const one = summarize([MINUTE]);
-    expect(one).toEqual({ count: 1, firstMs: MINUTE, lastMs: MINUTE });
-    expect(one && catchUpLatest(one)).toEqual({ startMs: MINUTE });
   });
 
-  test('of many the newest starts, and the others are one stretch with their count', () => {
-    const due = summarize([1, 2, 3, 4].map((n) => n * MINUTE));
-    expect(due && catchUpLatest(due)).toEqual({
-      startMs: 4 * MINUTE,
-      superseded: { fromMs: MINUTE, toMs: 3 * MINUTE, count: 3 },
-    });
+  test('one is its own first and last; of many the one before the last is known too', () => {
+    expect(summarize([MINUTE])).toEqual({ count: 1, firstMs: MINUTE, lastMs: MINUTE });
+    expect(summarize([1, 2, 3, 4])).toEqual({ count: 4, firstMs: 1, lastMs: 4, beforeLastMs: 3 });
+  });
+
+  test('with a jitter the nominal times are told beside the due ones', () => {
+    expect(
+      summarize(
+        [5, 9],
+        new Map([
+          [5, 1],
+          [9, 8],
+        ]),
+      )?.nominal,
+    ).toEqual({ firstMs: 1, lastMs: 8 });
   });
 });
 
 describe('rows', () => {
-  const start = { kind: 'fire', key: '1970-01-01T00:01:00Z', invocationId: 'i', dueAtMs: MINUTE } as const;
+  const start = {
+    kind: 'fire',
+    key: '1970-01-01T00:01:00Z',
+    invocationId: 'i',
+    createdAtMs: MINUTE,
+    dueAtMs: MINUTE,
+  } as const;
 
   test('a start that happened names its invocation', () => {
-    expect(startRow(owner, start, { outcome: 'started', atMs: MINUTE + 5 })).toEqual({
-      ...owner,
-      key: '1970-01-01T00:01:00Z',
-      kind: 'fire',
-      outcome: 'started',
-      fromMs: MINUTE,
-      toMs: MINUTE,
-      count: 1,
-      decidedAtMs: MINUTE + 5,
-      invocationId: 'i',
-    });
+    expect(startRows(owner, start, { outcome: 'started', atMs: MINUTE + 5 })).toEqual([
+      {
+        ...owner,
+        key: '1970-01-01T00:01:00Z',
+        kind: 'fire',
+        outcome: 'started',
+        fromMs: MINUTE,
+        toMs: MINUTE,
+        count: 1,
+        decidedAtMs: MINUTE + 5,
+        invocationId: 'i',
+      },
+    ]);
   });
 
   test('one that did not says by what and why', () => {
     const result = { outcome: 'skipped-overlap', atMs: MINUTE, blockedBy: 'b', reason: 'it goes' } as const;
-    const made = startRow(owner, start, result);
+    const [made] = startRows(owner, start, result);
     expect(made).toMatchObject({ outcome: 'skipped-overlap', blockedBy: 'b', reason: 'it goes' });
-    expect(made.invocationId).toBeUndefined();
+    expect(made?.invocationId).toBeUndefined();
+  });
+
+  test('one that waits has no row yet', () => {
+    expect(startRows(owner, start, { outcome: 'waiting', atMs: MINUTE, blockedBy: 'b' })).toEqual([]);
+  });
+
+  test('each trigger of a run has its row, and all name the run', () => {
+    const other = { ...start, kind: 'manual', key: 'manual/x', invocationId: 'other', dueAtMs: 7 } as const;
+    const rows = startRows(owner, { ...start, others: [other] }, { outcome: 'started', atMs: MINUTE });
+    expect(rows.map(({ key, toMs, invocationId }) => [key, toMs, invocationId])).toEqual([
+      ['manual/x', 7, 'i'],
+      [start.key, MINUTE, 'i'],
+    ]);
+  });
+
+  test('what was moved and has run is moved, under its nominal time', () => {
+    const moved = { ...start, nominalAtMs: 5, moved: true } as const;
+    expect(startRows(owner, moved, { outcome: 'started', atMs: MINUTE })).toMatchObject([
+      { outcome: 'moved', fromMs: 5, toMs: 5, invocationId: 'i' },
+    ]);
+    expect(startRows(owner, moved, { outcome: 'refused', atMs: MINUTE })).toMatchObject([
+      { outcome: 'refused', toMs: 5 },
+    ]);
   });
 
   test('a stretch is known by its outcome and its beginning', () => {

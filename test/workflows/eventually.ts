@@ -1,7 +1,7 @@
 /** Waiting for what must come to be: asks again until it holds. Used where there is no event to wait for. */
 import { setTimeout } from 'node:timers/promises';
 
-const WAIT_MS_MAX = 20_000;
+const WAIT_MS_MAX = 60_000;
 const AGAIN_MS = 25;
 
 /** The first value that `ask` gives without throwing and that `holds`. @throws what was wrong last */

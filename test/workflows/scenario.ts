@@ -89,7 +89,12 @@ export async function expectAccount(seen: Seen): Promise<void> {
     await seen.describe();
   const fires = await seen.fires();
   const counted = sum(Object.values(counts));
-  expect(sum(fires.map(({ count }) => count))).toBe(counted);
+  const rows = fires.map(
+    ({ key, outcome, count, decidedAtMs }) => `${key} ${outcome} x${count} ${decidedAtMs}`,
+  );
+  expect(sum(fires.map(({ count }) => count)), `counted ${JSON.stringify(counts)}\n${rows.join('\n')}`).toBe(
+    counted,
+  );
   expect(counts).toEqual(byOutcome(fires));
   const started = fires.flatMap(({ invocationId }) => invocationId ?? []);
   expect(new Set(started).size).toBe(started.length);

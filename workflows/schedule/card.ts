@@ -16,7 +16,11 @@ export function cardOf(id: string, state: ScheduleState): string {
     `- what: \`${definition.run.target.name}\` on pool \`${definition.run.pool}\`, size ${definition.run.size}`,
     tickMs === undefined ? '- next: nothing comes by itself' : `- next: ${isoInstant(tickMs)}`,
     last && `- last: ${isoInstant(last.dueAtMs)} ${last.outcome}`,
-    state.waiting && `- waits for the end of \`${state.waiting.invocationId}\``,
+    state.waitingFor !== undefined && `- waits for the end of \`${state.waitingFor}\``,
+    state.pending.length > 0 && `- ${state.pending.length} triggers wait for a run to end`,
+    state.runsLeft !== undefined && `- automatic runs left: ${state.runsLeft}`,
+    ...state.backlogs.map(({ id, left, done }) => `- \`${id}\`: ${done} done, ${left} left`),
+    ...state.occurrences.map(({ nominalMs, act }) => `- ${isoInstant(nominalMs)}: ${act}`),
     suspended &&
       `- since ${isoInstant(suspended.sinceMs)}${suspended.actor ? ` by ${suspended.actor}` : ''}${suspended.reason ? `: ${suspended.reason}` : ''}`,
     `- due times: ${due}${counts.length > 0 ? ` (${counts.join(', ')})` : ''}`,

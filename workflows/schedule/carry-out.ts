@@ -4,11 +4,16 @@
  */
 import { CancellationScope } from '@temporalio/workflow';
 import type { StartResult } from '../../src/contract/activities.ts';
-import { startRow } from '../../src/core/fires.ts';
+import { startRows } from '../../src/core/fires.ts';
 import { PLAN_AHEAD, STARTS_PER_ADVANCE_MAX } from '../../src/core/limits.ts';
 import { local } from '../local-activities.ts';
+import { finishTask, type Host, owner, type PendingStart } from './host.ts';
+import { giveBackRun, releasePending, wait } from './queue.ts';
+import { awaitEnd, needsEnds } from './runs.ts';
 import { book } from './state.ts';
-import { finishTask, type Host, nextLookUpMs, owner, type PendingStart } from './turn.ts';
+
+/** A run that was asked to stop is looked at again after this. */
+const STOPPING_LOOK_MS = 1_000;
 
 /** Carries out the starts decided on and flushes the ledger: one `advance` as a rule. */
 export async function carryOut(host: Host): Promise<void> {
@@ -16,9 +21,12 @@ export async function carryOut(host: Host): Promise<void> {
   if (host.bookedByClock === true) await finishTask(host);
   host.bookedByClock = false;
   do {
+    releasePending(host);
     const starts = host.starts.splice(0, STARTS_PER_ADVANCE_MAX);
     if (starts.length === 0 && state.unsent.length === 0) return;
     await advanceOnce(host, starts);
+    // What did not start has left its place to the next.
+    releasePending(host);
   } while (host.starts.length > 0);
 }
 
@@ -35,10 +43,10 @@ async function advanceOnce(host: Host, starts: readonly PendingStart[]): Promise
   const result = await CancellationScope.nonCancellable(() =>
     local.advance({
       ...owner(host),
+      createdAtMs: state.createdAtMs,
       definition: state.definition,
-      revision: state.revision,
       starts: starts.map(({ answer: _answer, ...start }) => start),
-      notify: state.timing.kind === 'relative',
+      notify: needsEnds(state),
       rows,
       nowMs,
       ...(pinned > 0 && { holdRows: true }),
@@ -57,43 +65,56 @@ async function advanceOnce(host: Host, starts: readonly PendingStart[]): Promise
     host.nowMs = Math.max(host.nowMs, start.dueAtMs);
     const outcome = result.starts[i];
     if (outcome === undefined) continue;
-    // Before it is booked: rows that may have been written must never be joined.
-    if (result.written === 'unknown' && sentStarts) state.pinnedRows += 1;
-    settle(host, start, outcome);
+    settle(host, start, outcome, result.written === 'unknown' && sentStarts);
   }
   if (result.written === 'yes' && sentStarts) state.unsent = [];
   if (wanted) {
+    const { timesMs, nominalMs } = result;
     state.plan = {
       ...state.plan,
-      timesMs: [...state.plan.timesMs, ...result.timesMs],
+      timesMs: [...state.plan.timesMs, ...timesMs],
+      ...(nominalMs !== undefined && { nominalMs: [...(state.plan.nominalMs ?? []), ...nominalMs] }),
       exhausted: result.exhausted,
-      // A plan made with other zone data is as good as expired.
+      // A plan made with other zone data, or other calendars, is as good as expired.
       ...(result.stalePlan === true && { madeAtMs: 0 }),
     };
   }
 }
 
-function settle(host: Host, start: PendingStart, result: StartResult): void {
+/** @param inDoubt its rows may have been written: they must never be joined */
+function settle(host: Host, start: PendingStart, result: StartResult, inDoubt: boolean): void {
   const { state } = host;
   const { outcome, atMs } = result;
-  if (outcome === 'started') state.running = start.invocationId;
-  if (outcome === 'started') state.skipsInARow = 0;
+  const { answer, overlap, others: _others, ...trigger } = start;
+  if (outcome === 'waiting') {
+    wait(host, trigger, overlap, answer);
+    if (result.blockedBy !== undefined) {
+      awaitEnd(host, result.blockedBy, atMs, { lookUpAtMs: atMs + STOPPING_LOOK_MS });
+    }
+    return;
+  }
+  const rows = startRows(owner(host), start, result);
+  if (inDoubt) state.pinnedRows += rows.length;
+  for (const row of rows) book(state, row);
+  if (outcome === 'started') {
+    state.running = start.invocationId;
+    state.skipsInARow = 0;
+    if (needsEnds(state)) awaitEnd(host, start.invocationId, atMs);
+  } else {
+    giveBackRun(host, start);
+  }
   if (outcome === 'skipped-overlap') state.skipsInARow += 1;
-  book(state, startRow(owner(host), start, result));
   state.last = {
-    dueAtMs: start.dueAtMs,
+    dueAtMs: start.nominalAtMs ?? start.dueAtMs,
     outcome,
     decidedAtMs: atMs,
     ...(outcome === 'started' && { invocationId: start.invocationId }),
   };
   if (state.timing.kind === 'relative' && start.kind === 'fire') {
     // Also for one that did not start: the look-up finds its blocker, or nothing, and counting goes on.
-    state.waiting = {
-      invocationId: result.blockedBy ?? start.invocationId,
-      sinceMs: atMs,
-      lookUpAtMs: nextLookUpMs(atMs, atMs),
-    };
+    state.waitingFor = result.blockedBy ?? start.invocationId;
+    awaitEnd(host, state.waitingFor, atMs);
   }
-  const { atMs: _decided, ...answer } = result;
-  start.answer?.({ ...answer, invocationId: start.invocationId });
+  const { atMs: _decided, ...told } = result;
+  answer?.({ ...told, outcome, invocationId: start.invocationId });
 }

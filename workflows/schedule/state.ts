@@ -2,9 +2,13 @@
  * What a schedule workflow remembers, from turn to turn and over continue-as-new, and what it says of itself.
  * Plain data with a version; used by the other files of this folder only.
  */
+import type { Trigger } from '../../src/contract/activities.ts';
 import type { LedgerRow, Outcome } from '../../src/contract/ledger.ts';
 import type {
+  ChangeNote,
+  Occurrence,
   Problem,
+  Revision,
   ScheduleDescription,
   ScheduleStateName,
   Suspension,
@@ -16,15 +20,39 @@ import {
   type MachineState,
 } from '../../src/core/cron/machine.ts';
 import { boundRows } from '../../src/core/fires.ts';
-import { PROBLEMS_KEPT_MAX, SKIPS_UNTIL_STUCK } from '../../src/core/limits.ts';
+import { PENDING_SHOWN_MAX, PROBLEMS_KEPT_MAX, SKIPS_UNTIL_STUCK } from '../../src/core/limits.ts';
+import type { Backlog } from '../../src/core/policy/backlog.ts';
 
-/** Nominal times known ahead; computed by activities, never here. */
+/** Due times known ahead; computed by activities, never here. */
 export interface Plan {
   readonly timesMs: readonly number[];
+  /** The nominal time of each, where the spec has a jitter. */
+  readonly nominalMs?: readonly number[];
   readonly exhausted: boolean;
   readonly madeAtMs: number;
   /** Version of the time-zone data it was made with, where its times depend on it. */
   readonly zoneData?: string;
+}
+
+/** A run whose end the policy waits for. */
+export interface ActiveRun {
+  readonly invocationId: string;
+  readonly sinceMs: number;
+  /** When it is looked up, should it not have told its end: a terminated run tells nobody. */
+  readonly lookUpAtMs: number;
+  /** The backlog that it belongs to; live fires do not wait for it. */
+  readonly backlog?: string;
+}
+
+/** A nominal time that is not to run as planned, and when it is due. */
+export interface KeptOccurrence extends Occurrence {
+  readonly dueMs: number;
+}
+
+/** A backlog, and whether its rows are those of fires or of a backfill. */
+export interface KeptBacklog extends Backlog {
+  /** Of a backfill that runs again what has run: which it is. */
+  readonly rerun?: number;
 }
 
 export interface ScheduleState {
@@ -35,8 +63,11 @@ export interface ScheduleState {
   timing: Timing;
   notes: readonly string[];
   revision: number;
-  /** When the present revision began. */
+  /** When the present revision began, and who made it. */
   changedAtMs: number;
+  changed: ChangeNote;
+  /** Those before it, oldest first. */
+  revisions: readonly Revision[];
   machine: MachineState;
   /** Every due time up to here has been decided on: by a fire, which may wake early, or as part of a stretch. */
   decidedUntilMs: number;
@@ -45,8 +76,17 @@ export interface ScheduleState {
   disabled?: Suspension;
   /** Invocation started last: what `skip` looks up. */
   running?: string;
-  /** What a relative schedule waits for, and since when. */
-  waiting?: { readonly invocationId: string; readonly sinceMs: number; readonly lookUpAtMs: number };
+  /** Runs whose ends are waited for: by a queue, a relative schedule, a backlog, `pauseOnFailure`. */
+  active: readonly ActiveRun[];
+  /** The run whose end a relative schedule counts from. */
+  waitingFor?: string;
+  /** Triggers that wait for a run to end, oldest first. */
+  pending: readonly Trigger[];
+  backlogs: readonly KeptBacklog[];
+  reruns: number;
+  occurrences: readonly KeptOccurrence[];
+  /** Automatic fires that may still start, where they are limited. */
+  runsLeft?: number;
   unsent: readonly LedgerRow[];
   counts: Partial<Record<Outcome, number>>;
   last?: ScheduleDescription['last'];
@@ -76,9 +116,16 @@ export function newState(creation: string, nowMs: number): Omit<ScheduleState, '
     notes: [],
     revision: 1,
     changedAtMs: nowMs,
+    changed: {},
+    revisions: [],
     machine: initialMachine,
     decidedUntilMs: nowMs,
     plan: { timesMs: [], exhausted: false, madeAtMs: nowMs },
+    active: [],
+    pending: [],
+    backlogs: [],
+    reruns: 0,
+    occurrences: [],
     unsent: [],
     counts: {},
     skipsInARow: 0,
@@ -90,8 +137,14 @@ export function newState(creation: string, nowMs: number): Omit<ScheduleState, '
 
 /** Books a row: counted at once, written with the next `advance`. */
 export function book(state: ScheduleState, row: LedgerRow): void {
-  state.counts[row.outcome] = (state.counts[row.outcome] ?? 0) + row.count;
+  count(state, row.outcome, row.count);
   state.unsent = boundRows([...state.unsent, row], state.pinnedRows);
+}
+
+export function count({ counts }: ScheduleState, outcome: Outcome, by: number): void {
+  const sum = (counts[outcome] ?? 0) + by;
+  if (sum === 0 && by < 0) delete counts[outcome];
+  else counts[outcome] = sum;
 }
 
 export function noteProblem(state: ScheduleState, atMs: number, message: string): void {
@@ -100,9 +153,11 @@ export function noteProblem(state: ScheduleState, atMs: number, message: string)
 
 /** Nothing comes by itself any more, and nothing that runs can change that. */
 export function isFinished(state: ScheduleState): boolean {
-  if (state.machine.lastTick !== undefined) return false;
+  if (state.machine.lastTick !== undefined || state.backlogs.length > 0) return false;
+  if (state.occurrences.some(({ act }) => act === 'move')) return false;
+  if (state.runsLeft === 0) return true;
   if (state.timing.kind === 'relative') {
-    return state.definition.spec.endAtMs !== undefined && state.waiting === undefined;
+    return state.definition.spec.endAtMs !== undefined && state.waitingFor === undefined;
   }
   return state.timing.kind === 'absolute' && state.plan.exhausted && state.plan.timesMs.length === 0;
 }
@@ -136,13 +191,34 @@ export function describe(id: string, state: ScheduleState): ScheduleDescription 
     nextTimesMs: tickMs === undefined ? [] : [tickMs, ...later],
     counts: state.counts,
     skipsInARow: state.skipsInARow,
+    pending: state.pending
+      .slice(0, PENDING_SHOWN_MAX)
+      .map(({ kind, key, createdAtMs }) => ({ kind, key, createdAtMs })),
+    pendingCount: state.pending.length,
+    active: state.active.map(({ invocationId }) => invocationId),
+    backlogs: state.backlogs.map((backlog) => ({
+      id: backlog.id,
+      kind: backlog.kind,
+      order: backlog.order,
+      afterMs: backlog.afterMs,
+      untilMs: backlog.untilMs,
+      left: backlog.left,
+      done: backlog.done,
+      running: state.active.filter((run) => run.backlog === backlog.id).length,
+    })),
+    occurrences: state.occurrences.map(({ dueMs: _dueMs, ...occurrence }) => occurrence),
+    ...(state.runsLeft !== undefined && { runsLeft: state.runsLeft }),
+    revisions: [
+      { revision: state.revision, atMs: state.changedAtMs, ...state.changed },
+      ...state.revisions.map(({ definition: _definition, ...revision }) => revision).toReversed(),
+    ],
     unsentRows: state.unsent.length,
     problems: state.problems,
     machine: state.machine,
     ...(state.paused && { paused: state.paused }),
     ...(state.disabled && { disabled: state.disabled }),
     ...(state.running !== undefined && { running: state.running }),
-    ...(state.waiting && { waitingFor: state.waiting.invocationId }),
+    ...(state.waitingFor !== undefined && { waitingFor: state.waitingFor }),
     ...(state.last && { last: state.last }),
   };
 }

@@ -1,0 +1,74 @@
+/**
+ * What becomes of a start whose schedule has a run that still goes: it is skipped, or the run is asked, or made, to end.
+ * Called by `advance`, right before a start; safe to run again.
+ */
+import { type Client, WorkflowNotFoundError } from '@temporalio/client';
+import type { StartRequest, StartResult } from '../src/contract/activities.ts';
+import { assertNever } from '../src/core/assert.ts';
+import { CANCEL_WAIT_MS } from '../src/core/limits.ts';
+import type { Clock } from './clock.ts';
+
+/** Between two looks at a run that was asked to stop. */
+const LOOK_MS = 25;
+
+interface OverlapDeps {
+  readonly client: Client;
+  readonly clock: Clock;
+}
+
+export async function isRunning(client: Client, workflowId: string): Promise<boolean> {
+  try {
+    const { status } = await client.workflow.getHandle(workflowId).describe();
+    return status.name === 'RUNNING';
+  } catch (error) {
+    if (error instanceof WorkflowNotFoundError) return false;
+    throw error;
+  }
+}
+
+/**
+ * Answers why the start may not be made now; undefined where it may.
+ * @param other the run that went a moment ago
+ * @param successor the invocation that wants to start
+ */
+export async function makeRoom(
+  deps: OverlapDeps,
+  overlap: StartRequest['overlap'],
+  other: string,
+  successor: string,
+): Promise<Omit<StartResult, 'atMs'> | undefined> {
+  switch (overlap) {
+    case 'allowAll':
+      return undefined;
+    case 'skip':
+      if (!(await isRunning(deps.client, other))) return undefined;
+      return { outcome: 'skipped-overlap', blockedBy: other, reason: 'the run before it still goes' };
+    case 'terminateOther':
+      await unlessGone(() => deps.client.workflow.getHandle(other).terminate(`${successor} takes its place`));
+      return undefined;
+    case 'cancelOther':
+      await unlessGone(() => deps.client.workflow.getHandle(other).cancel());
+      if (await endsSoon(deps, other)) return undefined;
+      return { outcome: 'waiting', blockedBy: other, reason: 'the run before it was asked to stop' };
+    default:
+      return assertNever(overlap);
+  }
+}
+
+/** A run that has nothing to clean up is gone within milliseconds; the schedule waits for one that has. */
+async function endsSoon({ client, clock }: OverlapDeps, workflowId: string): Promise<boolean> {
+  const untilMs = clock.now() + CANCEL_WAIT_MS;
+  for (;;) {
+    if (!(await isRunning(client, workflowId))) return true;
+    if (clock.now() >= untilMs) return false;
+    await clock.sleep(LOOK_MS);
+  }
+}
+
+async function unlessGone(act: () => Promise<unknown>): Promise<void> {
+  try {
+    await act();
+  } catch (error) {
+    if (!(error instanceof WorkflowNotFoundError)) throw error;
+  }
+}

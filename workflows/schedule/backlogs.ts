@@ -1,0 +1,225 @@
+/**
+ * Stretches of due times that are run behind the live fires: what was missed (catch-up `all`), and backfills. Each is a cursor
+ * with a pace and a bound on its runs; one look starts some of it, and live fires go first.
+ */
+import { CancellationScope } from '@temporalio/workflow';
+import type { DueSummary } from '../../src/contract/activities.ts';
+import { isoInstant } from '../../src/contract/ids.ts';
+import {
+  type BackfillRequest,
+  type BacklogResult,
+  type CatchUpRequest,
+  parseInstant,
+} from '../../src/contract/messages.ts';
+import { spanRow, startRows } from '../../src/core/fires.ts';
+import {
+  BACKFILL_INSTANTS_MAX,
+  BACKLOGS_MAX,
+  CATCH_UP_PER_SECOND_DEFAULT,
+  CATCH_UP_PER_SECOND_MAX,
+  MAX_CONCURRENT_MAX,
+} from '../../src/core/limits.ts';
+import { advanceBacklog, createBacklog, isFinished, quota } from '../../src/core/policy/backlog.ts';
+import { splitLate } from '../../src/core/policy/catch-up.ts';
+import { local } from '../local-activities.ts';
+import { feed, type Host, nowOf, owner, summaryOf } from './host.ts';
+import { known, recordLate } from './late.ts';
+import { Refusal } from './refusal.ts';
+import { awaitEnd, needsEnds } from './runs.ts';
+import { book, type KeptBacklog } from './state.ts';
+
+/** What the schedule itself has missed, by its rule `all`. */
+export function addCatchUp(host: Host, due: DueSummary): void {
+  const { state } = host;
+  const { overlap, triggering, catchUp } = state.definition;
+  add(host, {
+    id: `catch-up ${isoInstant(due.firstMs)}`,
+    kind: 'catch-up',
+    order: 'oldest',
+    concurrency: triggering?.maxConcurrent ?? (overlap === 'allowAll' ? 0 : 1),
+    perSecond: catchUp.perSecond,
+    due,
+  });
+}
+
+/** @throws Refusal where the stretch or its settings cannot be used */
+export async function backfill(host: Host, request: BackfillRequest, token: string): Promise<BacklogResult> {
+  const { state } = host;
+  const { order = 'oldest', concurrency = 1, perSecond = CATCH_UP_PER_SECOND_DEFAULT } = request;
+  if (!Number.isInteger(concurrency) || concurrency < 0 || concurrency > MAX_CONCURRENT_MAX) {
+    refuse('backfill', 'concurrency', `${concurrency} is not 0 (no limit) to ${MAX_CONCURRENT_MAX}`);
+  }
+  if (!(perSecond > 0 && perSecond <= CATCH_UP_PER_SECOND_MAX)) {
+    refuse('backfill', 'perSecond', `${perSecond} is not above 0 and at most ${CATCH_UP_PER_SECOND_MAX}`);
+  }
+  const id = request.key ?? token;
+  const going = state.backlogs.find((backlog) => backlog.id === id);
+  if (going !== undefined) return { id, instants: going.left + going.done };
+  const due = await stretchOf(host, 'backfill', ['from', request.from], ['to', request.to]);
+  if (due === undefined) return { id, instants: 0 };
+  if (request.rerun === true) state.reruns += 1;
+  add(host, {
+    ...{ id, kind: 'backfill', order, concurrency, perSecond, due },
+    ...(request.rerun === true && { rerun: state.reruns }),
+  });
+  return { id, instants: due.count };
+}
+
+/** By the schedule's own rule, for a stretch that somebody names. @throws Refusal where it cannot be used */
+export async function catchUp(host: Host, request: CatchUpRequest, token: string): Promise<BacklogResult> {
+  const { state } = host;
+  // What is due since its creation the schedule has accounted for itself.
+  const isBefore = (parseInstant(request.since) ?? 0) < state.createdAtMs;
+  const until = request.until ?? isoInstant(isBefore ? state.createdAtMs : nowOf(host));
+  const due = await stretchOf(host, 'catchUp', ['since', request.since], ['until', until]);
+  if (due === undefined) return { id: token, instants: 0 };
+  const { catchUp: rule, overlap } = state.definition;
+  const split = splitLate(rule, due, nowOf(host));
+  // What this creation of the schedule has never accounted for: it was created after that.
+  if (due.lastMs <= state.createdAtMs) {
+    await recordLate(host, split);
+    host.bookedByClock = true;
+  }
+  const older = split.backlog && (await known(host, split.backlog));
+  const first = older?.firstMs ?? split.startMs;
+  if (first === undefined) return { id: token, instants: 0 };
+  const last = split.startMs ?? older?.lastMs ?? first;
+  const instants = (older?.count ?? 0) + (split.startMs === undefined ? 0 : 1);
+  add(host, {
+    ...{ id: token, kind: 'backfill', order: 'oldest', perSecond: rule.perSecond },
+    concurrency: overlap === 'allowAll' ? 0 : 1,
+    due: { count: instants, firstMs: first, lastMs: last },
+  });
+  return { id: token, instants };
+}
+
+type Named = readonly [field: string, instant: string];
+
+async function stretchOf(
+  host: Host,
+  message: string,
+  [fromField, from]: Named,
+  [toField, to]: Named,
+): Promise<DueSummary | undefined> {
+  const { state } = host;
+  const afterMs = parseInstant(from) ?? 0;
+  const untilMs = parseInstant(to) ?? 0;
+  if (state.timing.kind !== 'absolute') {
+    refuse(message, fromField, 'this schedule has no fixed nominal times: trigger it instead');
+  }
+  if (untilMs <= afterMs) refuse(message, toField, `${to} is not after ${from}`);
+  if (untilMs > nowOf(host)) refuse(message, toField, `${to} is still to come: live fires run that`);
+  if (state.backlogs.length >= BACKLOGS_MAX) {
+    refuse(message, fromField, `${BACKLOGS_MAX} backlogs are going already: wait for one, or stop one`);
+  }
+  const due = await summaryOf(host, afterMs, untilMs);
+  if (due !== undefined && due.count > BACKFILL_INSTANTS_MAX) {
+    const problem = `it would be ${due.count} instants, at most ${BACKFILL_INSTANTS_MAX} are run at a time: name a shorter stretch`;
+    refuse(message, fromField, problem);
+  }
+  return due;
+}
+
+function refuse(message: string, field: string, problem: string): never {
+  throw new Refusal('InvalidInput', `${message}: field "${field}": ${problem}`);
+}
+
+function add(
+  host: Host,
+  input: Omit<Parameters<typeof createBacklog>[0], 'nowMs'> & { readonly rerun?: number },
+): void {
+  const { rerun, ...settings } = input;
+  const backlog = createBacklog({ ...settings, nowMs: host.nowMs });
+  const kept: KeptBacklog = { ...backlog, ...(rerun !== undefined && { rerun }) };
+  host.state.backlogs = [...host.state.backlogs, kept];
+}
+
+/** Ends a backlog; what is left of a catch-up is recorded. @throws Refusal where there is none of that id */
+export function stopBacklog(host: Host, id: string): void {
+  const backlog = host.state.backlogs.find((one) => one.id === id);
+  if (backlog === undefined) {
+    const known = host.state.backlogs.map((one) => `"${one.id}"`).join(', ') || 'none';
+    refuse('stopBacklog', 'id', `"${id}" is no backlog of this schedule: going are ${known}`);
+  }
+  drop(host, backlog, 'dropped', 'the catch-up was stopped');
+}
+
+/** What is left when the schedule is deleted. */
+export function deleteBacklogs(host: Host): void {
+  for (const backlog of host.state.backlogs) {
+    drop(host, backlog, 'deleted', 'the schedule was deleted before it was caught up');
+  }
+}
+
+function drop(host: Host, backlog: KeptBacklog, outcome: 'dropped' | 'deleted', reason: string): void {
+  const { state } = host;
+  state.backlogs = state.backlogs.filter((one) => one !== backlog);
+  if (backlog.kind !== 'catch-up' || isFinished(backlog)) return;
+  const span = { fromMs: backlog.afterMs + 1, toMs: backlog.untilMs, count: backlog.left };
+  book(state, spanRow(owner(host), outcome, span, { atMs: host.nowMs, reason }));
+}
+
+/** Starts what the pace and the bounds allow. What it starts is booked here, and written with the next `advance`. */
+export async function runBacklogs(host: Host): Promise<void> {
+  for (const { id } of host.state.backlogs) {
+    // Not cancelled with the schedule: what has been started must be booked.
+    await CancellationScope.nonCancellable(() => runSome(host, id));
+  }
+}
+
+async function runSome(host: Host, id: string): Promise<void> {
+  const { state } = host;
+  const backlog = state.backlogs.find((one) => one.id === id);
+  if (backlog === undefined) return;
+  const isLimited = backlog.kind === 'catch-up' && state.runsLeft !== undefined;
+  if (isLimited && state.runsLeft === 0) {
+    drop(host, backlog, 'dropped', 'the limited runs are used up');
+    return;
+  }
+  const allowed = quotaOf(host, backlog).starts;
+  const starts = isLimited ? Math.min(allowed, state.runsLeft ?? 0) : allowed;
+  if (starts > 0) await startSome(host, backlog, starts);
+}
+
+async function startSome(host: Host, backlog: KeptBacklog, starts: number): Promise<void> {
+  const { state } = host;
+  const notify = backlog.concurrency > 0 || needsEnds(state);
+  const { id, kind, order, afterMs, untilMs, rerun } = backlog;
+  const result = await local.runBacklog({
+    ...owner(host),
+    createdAtMs: state.createdAtMs,
+    definition: state.definition,
+    ...{ id, kind, order, afterMs, untilMs, notify },
+    count: starts,
+    ...(rerun !== undefined && { rerun }),
+  });
+  for (const { trigger, result: one } of result.starts) {
+    for (const row of startRows(owner(host), trigger, one)) book(state, row);
+    if (one.outcome !== 'started') continue;
+    if (kind === 'catch-up' && state.runsLeft !== undefined) spendRun(host);
+    if (notify) awaitEnd(host, trigger.invocationId, one.atMs, { backlog: id });
+  }
+  const timesMs = result.starts.map(({ trigger }) => trigger.dueAtMs);
+  const next = advanceBacklog(backlog, { timesMs, nowMs: host.nowMs, exhausted: result.exhausted });
+  state.backlogs = state.backlogs.flatMap((one) => (one.id !== id ? [one] : isFinished(next) ? [] : [next]));
+}
+
+function spendRun(host: Host): void {
+  const { state } = host;
+  state.runsLeft = Math.max(0, (state.runsLeft ?? 0) - 1);
+  if (state.runsLeft === 0) feed(host, { kind: 'scheduleChanged' }, host.nowMs);
+}
+
+function quotaOf({ state, nowMs }: Host, backlog: KeptBacklog) {
+  const running = state.active.filter((run) => run.backlog === backlog.id).length;
+  return quota(backlog, { running, nowMs });
+}
+
+/** When some backlog may start more by the passing of time alone. */
+export function nextBacklogAtMs(host: Host): number | undefined {
+  const times = host.state.backlogs.flatMap((backlog) => {
+    const { starts, lookAgainAtMs } = quotaOf(host, backlog);
+    return starts > 0 ? [host.nowMs] : (lookAgainAtMs ?? []);
+  });
+  return times.length === 0 ? undefined : Math.min(...times);
+}

@@ -1,0 +1,112 @@
+/** Changing what a schedule is: a new definition, an older one again, a calendar that has changed. Acts from now on. */
+import type { PlanRequest } from '../../src/contract/activities.ts';
+import type { ChangeNote, ChangeRequest, Revision, RevertRequest } from '../../src/contract/messages.ts';
+import type { ScheduleDefinition } from '../../src/contract/schedule.ts';
+import { PLAN_AHEAD, REVISIONS_BYTES_MAX, REVISIONS_KEPT_MAX } from '../../src/core/limits.ts';
+import { local } from '../local-activities.ts';
+import { carryOut } from './carry-out.ts';
+import { feed, type Host, nowOf, planFrom, replan } from './host.ts';
+import { Refusal } from './refusal.ts';
+import { awaitEnd, needsEnds } from './runs.ts';
+import type { ScheduleState } from './state.ts';
+import { closeSpans } from './suspend.ts';
+
+/** @throws Refusal where it was made for another revision, or cannot be used */
+export async function change(host: Host, request: ChangeRequest): Promise<void> {
+  checkRevision(host, 'changeSchedule', request.revision);
+  await revise(host, 'changeSchedule', { input: request.schedule }, request);
+}
+
+/** @throws Refusal where that revision is not kept */
+export async function revert(host: Host, request: RevertRequest): Promise<void> {
+  checkRevision(host, 'revert', request.revision);
+  const { state } = host;
+  const kept = state.revisions.find(({ revision }) => revision === request.to);
+  if (kept === undefined) {
+    const known = state.revisions.map(({ revision }) => revision).join(', ') || 'none';
+    throw new Refusal(
+      'InvalidInput',
+      `revert: field "to": revision ${request.to} is not kept: those before ${state.revision} that are, are ${known}`,
+    );
+  }
+  const { actor, reason = `back to revision ${request.to}` } = request;
+  const note = { reason, ...(actor !== undefined && { actor }) };
+  await revise(host, 'revert', { definition: kept.definition, fresh: true }, note);
+}
+
+function checkRevision({ state }: Host, message: string, revision: number | undefined): void {
+  if (revision === undefined || revision === state.revision) return;
+  throw new Refusal(
+    'RevisionConflict',
+    `${message}: made for revision ${revision}, but the schedule is at ${state.revision}: read it again and repeat the change`,
+    { revision: state.revision },
+  );
+}
+
+async function revise(
+  host: Host,
+  message: string,
+  wanted: Pick<PlanRequest, 'input' | 'definition' | 'fresh'>,
+  { actor, reason }: ChangeNote,
+): Promise<void> {
+  const { state } = host;
+  const nowMs = nowOf(host);
+  const planned = await local.plan({
+    scheduleId: host.id,
+    ...wanted,
+    createdAtMs: state.createdAtMs,
+    nowMs,
+    count: PLAN_AHEAD,
+  });
+  if (planned.kind === 'refused') throw new Refusal('InvalidInput', `${message}: ${planned.message}`);
+  const { definition } = planned;
+  if (JSON.stringify(definition) === JSON.stringify(state.definition)) return;
+
+  // What fell due before, and the stretches until now, belong to the old definition.
+  if (host.starts.length > 0) await carryOut(host);
+  await closeSpans(host, nowMs);
+  const before = { revision: state.revision, atMs: state.changedAtMs, ...state.changed };
+  state.revisions = keep([...state.revisions, { ...before, definition: state.definition }]);
+  const { limitedRuns } = definition;
+  if (limitedRuns !== state.definition.limitedRuns) setRunsLeft(state, limitedRuns);
+  state.definition = definition;
+  state.timing = planned.timing;
+  state.notes = planned.notes;
+  state.revision += 1;
+  state.changedAtMs = nowMs;
+  state.changed = { ...(actor !== undefined && { actor }), ...(reason !== undefined && { reason }) };
+  state.plan = planFrom(planned, nowMs);
+  // Those that the new spec does not name would never be due.
+  state.occurrences = state.occurrences.filter(({ isDue, act }) => isDue === true || act === 'move');
+  if (planned.timing.kind !== 'relative') delete state.waitingFor;
+  // A run that was started when nobody had to know its end.
+  if (needsEnds(state) && state.running !== undefined) {
+    awaitEnd(host, state.running, nowMs, { lookUpAtMs: nowMs });
+  }
+  feed(host, { kind: 'scheduleChanged' }, nowMs);
+  // A relative schedule without a tick waits for the end of a run; one that waits for none begins now.
+  if (planned.timing.kind === 'relative' && state.waitingFor === undefined) {
+    feed(host, { kind: 'rewind' }, nowMs);
+  }
+}
+
+function setRunsLeft(state: ScheduleState, limitedRuns: ScheduleDefinition['limitedRuns']): void {
+  if (limitedRuns === undefined) delete state.runsLeft;
+  else state.runsLeft = limitedRuns;
+}
+
+/** The newest, within their number and their bytes. */
+function keep(revisions: readonly Revision[]): readonly Revision[] {
+  let kept = revisions.slice(-REVISIONS_KEPT_MAX);
+  while (kept.length > 1 && JSON.stringify(kept).length > REVISIONS_BYTES_MAX) kept = kept.slice(1);
+  return kept;
+}
+
+/** Plans anew, if the spec leaves out what is in that calendar. */
+export async function calendarChanged(host: Host, calendarId: string): Promise<void> {
+  const { state } = host;
+  if (state.definition.spec.exclude?.calendars.includes(calendarId) !== true) return;
+  const nowMs = nowOf(host);
+  await replan(host, nowMs);
+  feed(host, { kind: 'scheduleChanged' }, nowMs);
+}
