@@ -2,6 +2,7 @@
 import { type Command, Option } from 'commander';
 import { id as idOf, instant, instantOrLength, limit, wholeNumber } from './arguments.ts';
 import type { Act, ActOptions, SuspendOptions, TriggerOptions } from './schedule-acts.ts';
+import type { ManyOptions } from './schedule-bulk.ts';
 import { addScheduleFlags } from './schedule-flags.ts';
 import type { FiresOptions } from './schedule-read.ts';
 import type { ChangeOptions, CreateOptions } from './schedule-write.ts';
@@ -87,8 +88,9 @@ const ACTS: readonly (readonly [Act, string])[] = [
 function addActing(schedule: Command): void {
   for (const [act, description] of ACTS) {
     const command = addNoteFlags(
-      schedule.command(act).description(description).argument('<id>', 'of the schedule', idOf('schedule')),
+      schedule.command(act).description(description).argument('[id]', 'of the schedule', idOf('schedule')),
     );
+    addManyFlags(command);
     if (act === 'disable' || act === 'pause') {
       command.option(
         '--until <when>',
@@ -96,9 +98,13 @@ function addActing(schedule: Command): void {
         instantOrLength,
       );
     }
-    command.action(async (id: string, _options: unknown, self: Command) => {
+    command.action(async (id: string | undefined, _options: unknown, self: Command) => {
+      const options = self.optsWithGlobals<SuspendOptions & ManyOptions>();
+      const { actOnSchedules, oneNamed } = await import('./schedule-bulk.ts');
+      const one = oneNamed(act, id, options);
+      if (one === undefined) return await actOnSchedules(act, options);
       const { actOnSchedule } = await import('./schedule-acts.ts');
-      await actOnSchedule(act, id, self.optsWithGlobals<SuspendOptions>());
+      await actOnSchedule(act, one, options);
     });
   }
   addNoteFlags(
@@ -114,17 +120,29 @@ function addActing(schedule: Command): void {
       const { triggerSchedule } = await import('./schedule-acts.ts');
       await triggerSchedule(id, command.optsWithGlobals<TriggerOptions>());
     });
-  addNoteFlags(
+  const ending = addNoteFlags(
     schedule
       .command('delete')
       .description('end it; its record stays')
-      .argument('<id>', 'of the schedule', idOf('schedule')),
-  )
+      .argument('[id]', 'of the schedule', idOf('schedule')),
+  );
+  addManyFlags(ending)
     .option('--cancel-running', 'cancel what it runs, too')
-    .action(async (id: string, _options: unknown, command: Command) => {
+    .action(async (id: string | undefined, _options: unknown, command: Command) => {
+      const options = command.optsWithGlobals<ActOptions & ManyOptions & { cancelRunning?: boolean }>();
+      const { actOnSchedules, oneNamed } = await import('./schedule-bulk.ts');
+      const one = oneNamed('delete', id, options);
+      if (one === undefined) return await actOnSchedules('delete', options);
       const { deleteSchedule } = await import('./schedule-acts.ts');
-      await deleteSchedule(id, command.optsWithGlobals<ActOptions & { cancelRunning?: boolean }>());
+      await deleteSchedule(one, options);
     });
+}
+
+function addManyFlags(command: Command): Command {
+  return command
+    .option('--all', 'all schedules, instead of one')
+    .option('--query <query>', 'those that a visibility query finds, such as \'EscapementPool = "gpu"\'')
+    .option('--dry-run', 'with --all or --query: only lists them');
 }
 
 function addNoteFlags(command: Command): Command {

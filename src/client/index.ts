@@ -1,4 +1,5 @@
 /** `escapement/client`: start and signal schedules and jobs, read pools and the ledger. Loads no worker. */
+export type { BulkAct, BulkOptions, BulkResult } from './bulk.ts';
 export { InvocationHandle, type InvocationStatus, JobHandle } from './job-handle.ts';
 export { GatewayClient, type GatewayClientOptions } from './gateway-client.ts';
 export { ScheduleHandle } from './schedule-handle.ts';

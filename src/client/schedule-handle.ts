@@ -15,6 +15,8 @@ import { ApplicationFailure, type UpdateDefinition } from '@temporalio/common';
 import { EscapementError, InvalidInputError, NotExistsError } from '../contract/errors.ts';
 import type { Names } from '../contract/ids.ts';
 import {
+  type BacklogResult,
+  type CatchUpRequest,
   type ChangeNote,
   type ChangeRequest,
   type DeleteRequest,
@@ -103,6 +105,14 @@ export class ScheduleHandle {
   trigger(request: TriggerRequest = {}): Promise<TriggerResult> {
     // A key of its own, so that a repeated call is one run.
     return this.#update(scheduleUpdates.trigger, { key: randomUUID(), ...request });
+  }
+
+  /**
+   * Runs what was missed in (since, until] by the schedule's own catch-up rule; what has run already is recorded as a
+   * duplicate. `until`: default now.
+   */
+  catchUp(request: CatchUpRequest): Promise<BacklogResult> {
+    return this.#update(scheduleUpdates.catchUp, request);
   }
 
   describe(): Promise<ScheduleDescription> {

@@ -2,12 +2,13 @@
  * Schedules: making, finding and ending them, and what became of their due times. A part of `Scheduler`; what one does to
  * a single one is in schedule-handle.ts.
  */
-import { type Client, WorkflowExecutionAlreadyStartedError } from '@temporalio/client';
+import { type Client, isGrpcServiceError, WorkflowExecutionAlreadyStartedError } from '@temporalio/client';
 import { AlreadyExistsError, InvalidInputError, UnavailableError } from '../contract/errors.ts';
 import { type Names, parseWorkflowId } from '../contract/ids.ts';
 import type { Fire, Outcome } from '../contract/ledger.ts';
 import type { ScheduleStateName } from '../contract/messages.ts';
 import type { ScheduleInput } from '../contract/schedule.ts';
+import { actOnMany, type BulkAct, type BulkOptions, type BulkResult } from './bulk.ts';
 import { checkSchedule } from './definition.ts';
 import type { GatewayClient } from './gateway-client.ts';
 import { instantMs, refuseId } from './given.ts';
@@ -98,10 +99,23 @@ export class Schedules {
     }
   }
 
-  /** All schedules of this deployment; Temporal's visibility may lag by a second. */
-  async *list(): AsyncGenerator<ScheduleListItem> {
-    const query = 'WorkflowType = "scheduleWorkflow" AND ExecutionStatus = "Running"';
-    for await (const found of this.#client.workflow.list({ query })) {
+  /**
+   * One act on all schedules, or on those that a query finds: `enable`, `disable`, `pause`, `resume`, `delete`.
+   * @throws InvalidInputError where Temporal does not understand the query
+   * @example await scheduler.schedules.bulk('pause', { query: 'EscapementPool = "gpu"', request: { reason: 'upgrade' } });
+   */
+  bulk(act: BulkAct, options: BulkOptions = {}): Promise<readonly BulkResult[]> {
+    return actOnMany(this, act, options);
+  }
+
+  /**
+   * The schedules of this deployment, or those of them that a visibility query finds; visibility may lag by a second.
+   * @throws InvalidInputError where Temporal does not understand the query
+   */
+  async *list(options: { readonly query?: string } = {}): AsyncGenerator<ScheduleListItem> {
+    const ours = 'WorkflowType = "scheduleWorkflow" AND ExecutionStatus = "Running"';
+    const query = options.query === undefined ? ours : `${ours} AND (${options.query})`;
+    for await (const found of understood(this.#client.workflow.list({ query }), options.query)) {
       const parsed = parseWorkflowId(found.workflowId);
       if (parsed?.noun !== 'schedule' || parsed.deployment !== this.#names.deployment) continue;
       const { searchAttributes: said } = found;
@@ -116,6 +130,34 @@ export class Schedules {
       };
     }
   }
+}
+
+/** A query that cannot be read is the fault of who wrote it. */
+async function* understood<T>(found: AsyncIterable<T>, query: string | undefined): AsyncGenerator<T> {
+  try {
+    yield* found;
+  } catch (error) {
+    if (query === undefined || !isServiceError(error, INVALID_ARGUMENT)) throw error;
+    const message = `Temporal does not understand ${JSON.stringify(query)} (${messageOf(error)}): write for example EscapementPool = "gpu"`;
+    throw new InvalidInputError('schedules', [{ path: 'query', message }], { cause: error });
+  }
+}
+
+const INVALID_ARGUMENT = 3;
+
+function isServiceError(error: unknown, code: number): boolean {
+  for (let cause = error; cause instanceof Error; cause = cause.cause) {
+    if (isGrpcServiceError(cause) && Number(cause.code) === code) return true;
+  }
+  return false;
+}
+
+function messageOf(error: unknown): string {
+  let message = String(error);
+  for (let cause = error; cause instanceof Error; cause = cause.cause) {
+    message = isGrpcServiceError(cause) ? cause.details : cause.message;
+  }
+  return message;
 }
 
 function boundMs(path: string, instant: FireQuery['from']): number | undefined {

@@ -98,7 +98,10 @@ describe('watch', () => {
     await cli('schedule', 'delete', 'robbed');
     await watch.line('no longer without-outcome');
     expect(await watch.end('SIGTERM')).toBe(0);
-    expect(watch.lines().filter((text) => text.includes('"robbed": without-outcome'))).toHaveLength(1);
+    const warnings = watch.lines().filter((text) => text.includes('"level":"warn"'));
+    expect(warnings.map((text) => JSON.parse(text) as object)).toEqual([
+      expect.objectContaining({ scheduleId: 'robbed', kind: 'without-outcome' }),
+    ]);
   });
 
   test('that cannot see says so, and does not call that healthy', async () => {
