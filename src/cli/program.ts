@@ -9,6 +9,7 @@ import { addNext } from './next-command.ts';
 import { addPoolCommands } from './pool-commands.ts';
 import { addScheduleCommands } from './schedule-commands.ts';
 import { addServerCommands } from './server-commands.ts';
+import { addSnapshotCommands } from './snapshot-commands.ts';
 import { addWatch } from './watch-command.ts';
 import { addWorkCommands } from './work-commands.ts';
 
@@ -34,6 +35,7 @@ export function createProgram(): Command {
   addPoolCommands(program);
   addCalendarCommands(program);
   addWatch(program);
+  addSnapshotCommands(program);
   addNext(program);
   return program;
 }

@@ -1,0 +1,67 @@
+/** `escapement snapshot`, `restore` and `catch-up`: flags and help. */
+import { InvalidArgumentError, type Command, Option } from 'commander';
+import { id as idOf, instant, length, port } from './arguments.ts';
+import type { CatchUpOptions } from './catch-up.ts';
+import type { RestoreOptions } from './restore.ts';
+import type { SnapshotOptions } from './snapshot.ts';
+
+const KEEP_DEFAULT = 10;
+const EVERY_MS_MIN = 1_000;
+
+export function addSnapshotCommands(program: Command): void {
+  program
+    .command('snapshot')
+    .description('all schedules with definition, state and place, as one file')
+    .option('--to <path>', 'a file, or a folder; default: stdout')
+    .option('--every <length>', 'stays and takes one after the other, into the folder', everyLength)
+    .addOption(
+      new Option('--keep <n>', 'with --every: the newest so many').argParser(kept).default(KEEP_DEFAULT),
+    )
+    .addOption(
+      new Option('--health-port <n>', 'with --every: of GET /healthz on 127.0.0.1; default: a free one')
+        .env('ESCAPEMENT_HEALTH_PORT')
+        .argParser(port),
+    )
+    .action(async (_options: unknown, command: Command) => {
+      const { runSnapshots, snapshotOnce } = await import('./snapshot.ts');
+      const { every, ...options } = command.optsWithGlobals<SnapshotOptions>();
+      if (every === undefined) await snapshotOnce(options);
+      else process.exit(await runSnapshots({ ...options, every }));
+    });
+  program
+    .command('restore')
+    .description('creates the schedules of a snapshot that are absent; leaves those that exist')
+    .argument('<path>', 'a snapshot, or a folder of them: its newest')
+    .option('--dry-run', 'only says what it would do')
+    .option('--only <ids>', 'these, commas between', (text) => text.split(',').map(idOf('schedule')))
+    .option('--catch-up', 'what fell due since then, by the rule of each schedule')
+    .action(async (path: string, _options: unknown, command: Command) => {
+      const { restoreSnapshot } = await import('./restore.ts');
+      await restoreSnapshot(path, command.optsWithGlobals<RestoreOptions>());
+    });
+  program
+    .command('catch-up')
+    .description('runs what was missed, by the catch-up rule of each schedule')
+    .argument('[id]', 'of the schedule', idOf('schedule'))
+    .option('--all', 'all schedules')
+    .requiredOption('--until <instant>', 'due up to then', instant)
+    .option('--since <instant>', 'due after then; default: the last change of each', instant)
+    .option('--reason <text>', 'kept in the record')
+    .option('--actor <name>', 'kept in the record; default: you ($USER)')
+    .action(async (id: string | undefined, _options: unknown, command: Command) => {
+      const { catchUp } = await import('./catch-up.ts');
+      await catchUp(id, command.optsWithGlobals<CatchUpOptions>());
+    });
+}
+
+function everyLength(text: string): number {
+  const ms = length(text);
+  if (ms >= EVERY_MS_MIN) return ms;
+  throw new InvalidArgumentError('Give a second at least, such as 30s.');
+}
+
+function kept(text: string): number {
+  const value = /^\d{1,6}$/.test(text) ? Number(text) : 0;
+  if (value >= 1) return value;
+  throw new InvalidArgumentError('Give a whole number of 1 or more.');
+}

@@ -1,0 +1,137 @@
+/**
+ * `escapement snapshot`: all schedules, as they are, into a file; once, or again and again as a process that stays and keeps
+ * the newest files. What a file holds is in snapshot-file.ts.
+ */
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { eachAtOnce } from '../client/each-at-once.ts';
+import { Scheduler } from '../client/scheduler.ts';
+import { InvalidInputError, NotExistsError } from '../contract/errors.ts';
+import { isoInstant } from '../contract/ids.ts';
+import type { ScheduleDescription, Suspension } from '../contract/messages.ts';
+import { formatDuration } from '../core/duration.ts';
+import { serveHealth } from '../worker/health.ts';
+import { print } from './output.ts';
+import { live, whenUp } from './process-life.ts';
+import { createLog } from './process-log.ts';
+import { defined } from './run-flags.ts';
+import { inputOf } from './schedule-flags.ts';
+import { type GlobalOptions, withScheduler } from './session.ts';
+import {
+  isFolder,
+  keepNewest,
+  type Snapshot,
+  type SnapshotEntry,
+  snapshotName,
+  snapshotText,
+  writeSnapshot,
+} from './snapshot-file.ts';
+
+export type SnapshotOptions = GlobalOptions & {
+  readonly to?: string;
+  readonly every?: number;
+  readonly keep: number;
+  readonly healthPort?: number;
+};
+
+const ASKED_AT_ONCE = 10;
+
+/** @throws UnavailableError where a schedule does not answer: a snapshot has all of them or is none */
+async function takeSnapshot({ schedules, names }: Scheduler): Promise<Snapshot> {
+  const takenAt = isoInstant(Date.now());
+  const entries = await eachAtOnce(schedules.list(), { atOnce: ASKED_AT_ONCE }, async ({ id }) => {
+    const seenAtMs = Date.now();
+    try {
+      return [entryOf(await schedules.get(id).describe(), seenAtMs)];
+    } catch (error) {
+      // Deleted since it was listed.
+      if (error instanceof NotExistsError) return [];
+      throw error;
+    }
+  });
+  const sorted = entries.flat().toSorted((a, b) => (a.id < b.id ? -1 : 1));
+  return { takenAt, deployment: names.deployment, schedules: sorted };
+}
+
+export function entryOf(schedule: ScheduleDescription, seenAtMs: number): SnapshotEntry {
+  const { id, definition, state, revision, createdAtMs, changedAtMs, last, runsLeft } = schedule;
+  const input = inputOf(definition);
+  return {
+    ...{ id, state, revision, createdAt: isoInstant(createdAtMs), changedAt: isoInstant(changedAtMs) },
+    // What has been spent of a limited number of runs is spent.
+    schedule: runsLeft === undefined || runsLeft < 1 ? input : { ...input, limitedRuns: runsLeft },
+    seenAt: isoInstant(seenAtMs),
+    ...(last !== undefined && { lastDueAt: isoInstant(last.dueAtMs) }),
+    ...(schedule.paused && { paused: suspensionOf(schedule.paused) }),
+    ...(schedule.disabled && { disabled: suspensionOf(schedule.disabled) }),
+  };
+}
+
+function suspensionOf({ sinceMs, untilMs, reason, actor }: Suspension) {
+  const until = untilMs === undefined ? undefined : isoInstant(untilMs);
+  return { since: isoInstant(sinceMs), ...defined({ until, reason, actor }) };
+}
+
+/** One snapshot: into a file, into a folder under a name of its own, or to stdout. */
+export async function snapshotOnce(options: SnapshotOptions): Promise<void> {
+  const snapshot = await withScheduler(options, takeSnapshot);
+  const { to } = options;
+  if (to === undefined) {
+    process.stdout.write(snapshotText(snapshot));
+    return;
+  }
+  const path = to.endsWith('/') || (await isFolder(to)) ? join(to, snapshotName(snapshot.takenAt)) : to;
+  await writeSnapshot(path, snapshot);
+  const count = snapshot.schedules.length;
+  const { takenAt } = snapshot;
+  print(
+    { json: { path, takenAt, schedules: count }, text: `${count} schedules written to ${path}` },
+    options,
+  );
+}
+
+/** Runs until SIGTERM or SIGINT; the snapshot under way is finished. Answers the exit code. @throws InvalidInputError */
+export function runSnapshots(options: SnapshotOptions & { readonly every: number }): Promise<number> {
+  const { to: folder, every: everyMs, keep } = options;
+  if (folder === undefined) {
+    const message = 'is missing: --every writes file after file, so give a folder for them';
+    throw new InvalidInputError('snapshot', [{ path: '--to', message }]);
+  }
+  const log = createLog();
+  return live(async ({ stop, closing }) => {
+    const latest: { takenAt?: string; schedules?: number; failure?: string } = {};
+    const health = await serveHealth({
+      port: options.healthPort ?? 0,
+      report: () => ({
+        healthy: latest.takenAt !== undefined && latest.failure === undefined,
+        body: { role: 'snapshot', folder, ...latest },
+      }),
+    });
+    closing(() => health.close());
+    const scheduler = await whenUp(() => Scheduler.connect(options), { stop, log });
+    closing(() => scheduler.close());
+    print(
+      {
+        json: { role: 'snapshot', folder, everyMs, keep, healthUrl: health.url },
+        text: `snapshots are taken every ${formatDuration(everyMs)} into ${folder}, the newest ${keep} are kept\nhealth: ${health.url}`,
+      },
+      options,
+    );
+    while (!stop.aborted) {
+      try {
+        const snapshot = await takeSnapshot(scheduler);
+        await writeSnapshot(join(folder, snapshotName(snapshot.takenAt)), snapshot);
+        await keepNewest(folder, keep);
+        if (latest.failure !== undefined) log.info('snapshots are taken again');
+        delete latest.failure;
+        Object.assign(latest, { takenAt: snapshot.takenAt, schedules: snapshot.schedules.length });
+      } catch (error) {
+        const failure = error instanceof Error ? error.message : String(error);
+        if (latest.failure !== failure) log.error('no snapshot could be taken', { error });
+        latest.failure = failure;
+      }
+      await sleep(everyMs, undefined, { signal: stop }).catch(() => undefined);
+    }
+    log.info('snapshot has stopped');
+  });
+}
