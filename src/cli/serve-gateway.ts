@@ -4,6 +4,7 @@ import { DEFAULT_GATEWAY_PORT, loadConfig } from '../config/config.ts';
 import { keyPath } from '../config/local-state.ts';
 import { createNames } from '../contract/ids.ts';
 import { loadOrCreateKey } from '../gateway/key-file.ts';
+import { atLeastTemporals } from '../gateway/retention.ts';
 import { serveGateway } from '../gateway/serve.ts';
 import { temporalCallbacks } from '../gateway/temporal-callbacks.ts';
 import { print } from './output.ts';
@@ -32,6 +33,7 @@ export function runGateway(options: GatewayOptions): Promise<number> {
       logger: log,
       port: options.port ?? DEFAULT_GATEWAY_PORT,
       ...(options.host !== undefined && { host: options.host }),
+      ledgerRetentionMs: await atLeastTemporals(client, config.namespace, config.ledgerRetentionMs),
       ...temporalCallbacks({ client, store, names: createNames(config.deployment) }),
     });
     closing(() => gateway.close());

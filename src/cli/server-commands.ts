@@ -27,6 +27,10 @@ export function addServerCommands(program: Command): void {
         .env('ESCAPEMENT_GATEWAY_PORT')
         .argParser(port),
     )
+    .option(
+      '--ledger-retention <length>',
+      'how long the record is kept; default 90d (ESCAPEMENT_LEDGER_RETENTION)',
+    )
     .action(async (_options: unknown, command: Command) => {
       const { runGateway } = await import('./serve-gateway.ts');
       process.exit(await runGateway(command.optsWithGlobals<GatewayOptions>()));

@@ -7,7 +7,8 @@ import type { ConnectionOptions } from '@temporalio/client';
 import { z } from 'zod';
 import { InvalidInputError } from '../contract/errors.ts';
 import { deploymentProblem } from '../contract/ids.ts';
-import { issuesOf } from '../contract/schemas.ts';
+import { durationSchema, issuesOf } from '../contract/schemas.ts';
+import { LEDGER_RETENTION_MS_DEFAULT, LEDGER_RETENTION_MS_MIN } from '../core/limits.ts';
 import { readAddresses, readKey, STATE_FOLDER } from './local-state.ts';
 
 export const DEFAULT_ADDRESS = '127.0.0.1:7233';
@@ -23,6 +24,8 @@ export interface ConfigOptions {
   readonly gatewayUrl?: string | undefined;
   readonly gatewayKey?: string | undefined;
   readonly databaseUrl?: string | undefined;
+  /** How long ledger rows and records of runs are kept, such as `180d`; default 90 days, ESCAPEMENT_LEDGER_RETENTION. */
+  readonly ledgerRetention?: string | undefined;
   /** Folder of a one-machine system; default `.escapement`, ESCAPEMENT_STATE. */
   readonly stateFolder?: string | undefined;
 }
@@ -34,6 +37,8 @@ export interface Config {
   readonly gatewayUrl: string;
   readonly gatewayKey: string | undefined;
   readonly databaseUrl: string | undefined;
+  /** Where the namespace keeps closed workflows longer, that counts. */
+  readonly ledgerRetentionMs: number;
   readonly stateFolder: string;
 }
 
@@ -42,6 +47,7 @@ const environment = z.object({
   ESCAPEMENT_GATEWAY_URL: z.url({ protocol: /^https?$/ }).optional(),
   ESCAPEMENT_GATEWAY_KEY: z.string().min(1).optional(),
   ESCAPEMENT_DATABASE_URL: z.url({ protocol: /^postgres(ql)?$/ }).optional(),
+  ESCAPEMENT_LEDGER_RETENTION: z.string().optional(),
   ESCAPEMENT_STATE: z.string().min(1).optional(),
 });
 
@@ -76,8 +82,18 @@ export function loadConfig(options: ConfigOptions = {}, env: NodeJS.ProcessEnv =
       `http://127.0.0.1:${DEFAULT_GATEWAY_PORT}`,
     gatewayKey: options.gatewayKey ?? given.ESCAPEMENT_GATEWAY_KEY ?? readKey(stateFolder),
     databaseUrl: options.databaseUrl ?? given.ESCAPEMENT_DATABASE_URL,
+    ledgerRetentionMs: retentionOf(options.ledgerRetention ?? given.ESCAPEMENT_LEDGER_RETENTION),
     stateFolder,
   });
+}
+
+const retentionSchema = durationSchema(LEDGER_RETENTION_MS_MIN).default(LEDGER_RETENTION_MS_DEFAULT);
+
+function retentionOf(text: string | undefined): number {
+  const parsed = retentionSchema.safeParse(text);
+  if (parsed.success) return parsed.data;
+  const issues = issuesOf(parsed.error).map((issue) => ({ ...issue, path: 'ESCAPEMENT_LEDGER_RETENTION' }));
+  throw new InvalidInputError('settings', issues);
 }
 
 /** Temporal's own settings, as its CLI reads them (TEMPORAL_ADDRESS, TEMPORAL_PROFILE, its TOML file, …). */

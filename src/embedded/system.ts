@@ -8,9 +8,11 @@ import { join, resolve } from 'node:path';
 import { Client, type Connection } from '@temporalio/client';
 import { NativeConnection } from '@temporalio/worker';
 import { connectTemporal } from '../client/connect.ts';
+import { loadConfig } from '../config/config.ts';
 import { keyPath, removeAddresses, writeAddresses } from '../config/local-state.ts';
 import { createNames } from '../contract/ids.ts';
 import { loadOrCreateKey } from '../gateway/key-file.ts';
+import { atLeastTemporals } from '../gateway/retention.ts';
 import { type GatewayServer, serveGateway } from '../gateway/serve.ts';
 import { temporalCallbacks } from '../gateway/temporal-callbacks.ts';
 import { createEmbeddedStore } from '../store/embedded.ts';
@@ -98,6 +100,7 @@ async function open(options: SystemOptions, closers: Closer[], close: () => Prom
     store,
     key,
     port: options.ports?.gateway ?? 0,
+    ledgerRetentionMs: await atLeastTemporals(client, temporal.namespace, loadConfig().ledgerRetentionMs),
     ...temporalCallbacks({ client, store, names }),
   });
   closers.push(() => gateway.close());

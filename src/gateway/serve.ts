@@ -2,21 +2,25 @@
  * The gateway on a port. Called by the CLI and by the one-machine mode.
  * Promise: it never listens beyond this machine without a key, says which address is taken, and closes
  * gracefully: requests under way are answered, then the notifications they caused are delivered. While it
- * listens it gives the store its sign of life, so that an outage of all gateways is told from dead workers.
+ * listens it gives the store its sign of life, so that an outage of all gateways is told from dead workers, and has it
+ * remove what is past its time.
  */
 import { getRequestListener } from '@hono/node-server';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { EscapementError } from '../contract/errors.ts';
-import { GATEWAY_SIGN_MS } from '../core/limits.ts';
+import { GATEWAY_SIGN_MS, LEDGER_RETENTION_MS_DEFAULT } from '../core/limits.ts';
 import { createGateway, type Gateway, type GatewayOptions } from './app.ts';
 import { isLoopback } from './auth.ts';
+import { keepWithinTime } from './retention.ts';
 
 export interface ServeGatewayOptions extends GatewayOptions {
   /** Default 127.0.0.1. */
   readonly host?: string;
   /** 0 takes a free one. */
   readonly port: number;
+  /** Ledger rows and records of runs older than this are removed. Default 90 days. */
+  readonly ledgerRetentionMs?: number;
 }
 
 export interface GatewayServer {
@@ -49,12 +53,15 @@ export async function serveGateway(options: ServeGatewayOptions): Promise<Gatewa
   const gateway = createGateway(options);
   const server = await listen(gateway, host, options.port);
   const signing = signOfLife(options);
+  const { store, logger, ledgerRetentionMs: keptMs = LEDGER_RETENTION_MS_DEFAULT } = options;
+  const tidying = keepWithinTime({ store, keptMs, logger });
   let closing: Promise<void> | undefined;
   return {
     url: urlOf(server, host),
     close() {
       // From here on nobody can renew through it.
       signing.stop();
+      tidying.stop();
       closing ??= closeServer(server).then(() => gateway.settled());
       return closing;
     },

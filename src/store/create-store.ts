@@ -19,9 +19,11 @@ import {
   listWaiting,
   listWorkers,
 } from './pools.ts';
+import { removeExpired } from './retention.ts';
 import { createRunner, type Runner } from './runner.ts';
 import { getRun, listDeadLetters, listRuns, writeEnds } from './runs.ts';
 import type { FinishRequest, Store } from './store.ts';
+import { moveWindows, readPast } from './windows.ts';
 import { sweepPool } from './sweep.ts';
 import { drainWorker, registerWorker, removeWorker } from './workers.ts';
 
@@ -47,9 +49,11 @@ export function createStore(database: Database): DatabaseStore {
     ...calendarMethods(database),
     writeLedger: (rows) => writeLedger(database, rows),
     listFires: (filter, page) => listFires(database, filter, page),
+    readPast: (schedule) => readPast(database, schedule),
     getRun: (invocationId) => getRun(database, invocationId),
     listRuns: (filter, page) => listRuns(database, filter, page),
     listDeadLetters: (page) => listDeadLetters(database, page),
+    removeExpired: (keptMs) => removeExpired(database, keptMs),
     healthy: () => healthy(database),
     close: () => database.close(),
   };
@@ -123,7 +127,10 @@ function allocationMethods(database: Database, runner: Runner) {
       checkFinish(request);
       if (request.evalId === undefined) {
         // It never asked for capacity, so there is no pool to lock.
-        await database.transaction((trx) => writeEnds(trx, database.t, [request]));
+        await database.transaction(async (trx) => {
+          await writeEnds(trx, database.t, [request]);
+          await moveWindows(trx, database.t, [request]);
+        });
         return { accepted: true as const, grants: [] };
       }
       return (await ask<'finish'>(runner, request.poolId, { kind: 'finish', request })).result;

@@ -4,6 +4,7 @@
  * Promise: every method is one transaction, is safe to call again after a lost reply, and lets only
  * the database's clock decide what has expired. It may not import Temporal.
  */
+import type { SchedulePast, ScheduleRef } from '../contract/invocation.ts';
 import type { CalendarStore } from './calendars.ts';
 import type { DeadLetter, Fire, LedgerRow, Outcome, RunRecord } from '../contract/ledger.ts';
 import type {
@@ -35,6 +36,8 @@ export interface FinishRequest {
   /** Written where the invocation is over. */
   readonly run?: RunRecord;
   readonly deadLetter?: DeadLetter;
+  /** Of a schedule's run that succeeded: its result is handed on, and with `windowToMs` the next window begins there. */
+  readonly succeeded?: ScheduleRef & { readonly windowToMs?: number };
 }
 
 /** Calling again with the same (evalId, epoch) answers `accepted` again, with no second effect, for 24 h. */
@@ -61,6 +64,14 @@ export interface SweepResult {
   readonly allocs: number;
   /** The pool's shortest TTL: the sweep's period is a third of it. */
   readonly shortestTtlMs: number;
+}
+
+/** What one call removed because its time was over. */
+export interface RetentionResult {
+  readonly fires: number;
+  readonly runs: number;
+  /** The batch was full: call again. */
+  readonly more: boolean;
 }
 
 /** Keyset page: `cursor` is opaque; at most 100 items. */
@@ -148,6 +159,8 @@ export interface Store extends CalendarStore {
     },
     page?: PageRequest,
   ): Promise<Page<Fire>>;
+  /** What the successful runs of this creation of a schedule left behind; empty where there is none. */
+  readPast(schedule: ScheduleRef): Promise<SchedulePast>;
   /** @throws NotExistsError (InvocationNotExists) */
   getRun(invocationId: string): Promise<RunRecord>;
   listRuns(
@@ -155,6 +168,11 @@ export interface Store extends CalendarStore {
     page?: PageRequest,
   ): Promise<Page<RunRecord>>;
   listDeadLetters(page?: PageRequest): Promise<Page<DeadLetter>>;
+  /**
+   * Removes ledger rows due and recorded, and records of runs that ended, more than `keptMs` ago by the database's
+   * clock: at most 1,000 of each. Of callers at one time one works; the others are answered that there is nothing.
+   */
+  removeExpired(keptMs: number): Promise<RetentionResult>;
 
   /** True when a trivial statement is answered within a second. */
   healthy(): Promise<boolean>;

@@ -130,10 +130,30 @@ export interface RunRow {
   record: unknown;
 }
 
+/** One row for each creation of a schedule that has had a successful run. */
+export interface WindowRow {
+  schedule_id: string;
+  creation: string;
+  /** Where the next window begins; null where no run so far has moved it. */
+  to_ms: number | null;
+  /** The run that ended last, with what it returned. */
+  invocation_id: string;
+  ended_at_ms: number;
+  returned: boolean;
+  result: unknown;
+  /** Its result is in its record only. */
+  too_large: boolean;
+}
+
 export interface DeadLetterRow {
   invocation_id: string;
   at_ms: number;
   letter: unknown;
+}
+
+/** One row: whoever locks it may remove what is old. */
+export interface RetentionRow {
+  one: boolean;
 }
 
 export interface CalendarRow {
@@ -162,7 +182,9 @@ export interface Tables {
   ended: EndedRow;
   ledger: LedgerTableRow;
   runs: RunRow;
+  windows: WindowRow;
   dead_letters: DeadLetterRow;
+  retention: RetentionRow;
 }
 
 /** `t.workers` and so on for use inside sql`...`, and the functions of the schema. */
@@ -188,7 +210,9 @@ export function tableNames(schema: string): TableNames {
     ended: name('ended'),
     ledger: name('ledger'),
     runs: name('runs'),
+    windows: name('windows'),
     dead_letters: name('dead_letters'),
+    retention: name('retention'),
     now: sql<number>`${name('escapement_now')}()`,
     nextEpoch: sql<number>`nextval(${sql.lit(`"${schema}".epochs`)}::regclass)`,
     silence: sql<number>`${name('escapement_silence')}(${sql.lit(GATEWAY_SILENT_MS)})`,

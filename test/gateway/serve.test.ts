@@ -86,6 +86,26 @@ describe('a gateway on a port', () => {
     await server.close();
   });
 
+  test('has the store remove what is past its time, batch after batch, until nothing is left', async () => {
+    const asked: number[] = [];
+    const full: Store = {
+      ...store,
+      async removeExpired(keptMs) {
+        asked.push(keptMs);
+        return { fires: 1_000, runs: 0, more: asked.length < 3 };
+      },
+    };
+    const server = await serveGateway({
+      store: full,
+      key: KEY,
+      port: 0,
+      ledgerRetentionMs: 5_000,
+      ...callbacks,
+    });
+    await vi.waitFor(() => expect(asked).toEqual([5_000, 5_000, 5_000]), { timeout: 30_000, interval: 20 });
+    await server.close();
+  });
+
   test('will not listen beyond this machine without a key', async () => {
     const open = serveGateway({ store, host: '0.0.0.0', port: 0, ...callbacks });
     await expect(open).rejects.toThrow(/will not listen on "0.0.0.0" without a key/);

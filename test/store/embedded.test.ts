@@ -11,7 +11,9 @@ import { calendarConformance } from './calendar-conformance.ts';
 import { conformance } from './conformance.ts';
 import { ledgerConformance } from './ledger-conformance.ts';
 import { outageConformance } from './outage-conformance.ts';
+import { retentionConformance } from './retention-conformance.ts';
 import { createStage, type OpenForTest } from './stage.ts';
+import { windowsConformance } from './windows-conformance.ts';
 
 const openInMemory: OpenForTest = async () => {
   const store = await createEmbeddedStore({ dataDir: 'memory', schema: 'escapement' });
@@ -21,6 +23,8 @@ conformance('PGlite', openInMemory);
 ledgerConformance('PGlite', openInMemory);
 calendarConformance('PGlite', openInMemory);
 outageConformance('PGlite', openInMemory);
+retentionConformance('PGlite', openInMemory);
+windowsConformance('PGlite', openInMemory);
 
 const folder = mkdtempSync(join(tmpdir(), 'escapement-store-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));

@@ -8,7 +8,9 @@ import { calendarConformance } from './calendar-conformance.ts';
 import { conformance } from './conformance.ts';
 import { ledgerConformance } from './ledger-conformance.ts';
 import { outageConformance } from './outage-conformance.ts';
+import { retentionConformance } from './retention-conformance.ts';
 import type { OpenForTest } from './stage.ts';
+import { windowsConformance } from './windows-conformance.ts';
 
 const openFresh: OpenForTest = async () => {
   const database = await freshDatabase();
@@ -25,6 +27,8 @@ conformance('PostgreSQL', openFresh);
 ledgerConformance('PostgreSQL', openFresh);
 calendarConformance('PostgreSQL', openFresh);
 outageConformance('PostgreSQL', openFresh);
+retentionConformance('PostgreSQL', openFresh);
+windowsConformance('PostgreSQL', openFresh);
 
 describe('opening PostgreSQL', () => {
   let database: TestDatabase;

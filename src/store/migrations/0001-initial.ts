@@ -167,7 +167,11 @@ function records(name: Name) {
       recorded_at_ms bigint NOT NULL,
       PRIMARY KEY (schedule_id, creation, key))`,
     sql`CREATE INDEX ledger_newest ON ${name('ledger')} (to_ms DESC, schedule_id, creation, key)`,
-    sql`CREATE INDEX ledger_of_schedule ON ${name('ledger')} (schedule_id, to_ms DESC, creation, key)`,
+    // The outcome comes last: one is looked for among those of a schedule without going to the table.
+    sql`CREATE INDEX ledger_of_schedule ON ${name('ledger')} (schedule_id, to_ms DESC, creation, key, outcome)`,
+    // Nearly all rows are started: looking for the others over all schedules must not cost each fire an index.
+    sql`CREATE INDEX ledger_of_outcome ON ${name('ledger')} (outcome, to_ms DESC, schedule_id, creation, key)
+      WHERE outcome <> 'started'`,
     sql`CREATE TABLE ${name('runs')} (
       invocation_id text COLLATE "C" PRIMARY KEY,
       schedule_id text COLLATE "C",
@@ -180,10 +184,22 @@ function records(name: Name) {
       WHERE schedule_id IS NOT NULL`,
     sql`CREATE INDEX runs_of_job ON ${name('runs')} (job_id, ended_at_ms DESC, invocation_id)
       WHERE job_id IS NOT NULL`,
+    sql`CREATE TABLE ${name('windows')} (
+      schedule_id text COLLATE "C" NOT NULL,
+      creation text COLLATE "C" NOT NULL,
+      to_ms bigint,
+      invocation_id text NOT NULL,
+      ended_at_ms bigint NOT NULL,
+      returned boolean NOT NULL,
+      result jsonb,
+      too_large boolean NOT NULL,
+      PRIMARY KEY (schedule_id, creation)) WITH (fillfactor = 50)`,
     sql`CREATE TABLE ${name('dead_letters')} (
       invocation_id text COLLATE "C" PRIMARY KEY,
       at_ms bigint NOT NULL,
       letter jsonb NOT NULL)`,
     sql`CREATE INDEX dead_letters_newest ON ${name('dead_letters')} (at_ms DESC, invocation_id)`,
+    sql`CREATE TABLE ${name('retention')} (one boolean PRIMARY KEY CHECK (one))`,
+    sql`INSERT INTO ${name('retention')} VALUES (true)`,
   ];
 }

@@ -1,0 +1,62 @@
+/**
+ * Keeps the record within its time: a gateway on a port asks the store again and again to remove what is older. Several
+ * gateways do no harm, as the store lets one work at a time; no history is spent, as no workflow takes part.
+ * Promise: a failure is logged once and tried again later; nothing newer than Temporal's own retention is removed.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Client } from '@temporalio/client';
+import type { Logger } from '@temporalio/common';
+import type { Store } from '../store/store.ts';
+
+/** Between looks: what is a minute over its time of days does no harm. */
+const LOOK_MS = 60_000;
+/** Between full batches, so that removing a year at once leaves the database to others most of the time. */
+const PAUSE_MS = 50;
+
+export interface RetentionOptions {
+  readonly store: Pick<Store, 'removeExpired'>;
+  readonly keptMs: number;
+  readonly logger?: Logger | undefined;
+}
+
+/** Begins at once. `stop` lets a batch under way end by itself. */
+export function keepWithinTime({ store, keptMs, logger }: RetentionOptions): { stop(): void } {
+  const stopping = new AbortController();
+  let failing = false;
+  const look = async (): Promise<number> => {
+    try {
+      const { fires, runs, more } = await store.removeExpired(keptMs);
+      if (fires + runs > 0) logger?.info('removed what was past its time', { fires, runs });
+      failing = false;
+      return more ? PAUSE_MS : LOOK_MS;
+    } catch (error) {
+      if (!failing && !stopping.signal.aborted) logger?.warn('the record could not be tidied', { error });
+      failing = true;
+      return LOOK_MS;
+    }
+  };
+  const run = async (): Promise<void> => {
+    while (!stopping.signal.aborted) {
+      const pauseMs = await look();
+      await sleep(pauseMs, undefined, { signal: stopping.signal, ref: false }).catch(() => undefined);
+    }
+  };
+  void run();
+  return { stop: () => stopping.abort() };
+}
+
+/** The longer of `keptMs` and the time for which the namespace keeps closed workflows, in ms. */
+export async function atLeastTemporals(
+  { connection }: Client,
+  namespace: string,
+  keptMs: number,
+): Promise<number> {
+  try {
+    const { config } = await connection.workflowService.describeNamespace({ namespace });
+    const seconds = Number(config?.workflowExecutionRetentionTtl?.seconds ?? 0);
+    return Math.max(keptMs, seconds * 1_000);
+  } catch {
+    // A key without the right to look at the namespace: the setting stands as it is.
+    return keptMs;
+  }
+}
