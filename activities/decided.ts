@@ -19,16 +19,18 @@ type DecidedDeps = Pick<AdvanceDeps, 'client' | 'names' | 'planner'> & { readonl
 
 export async function decided(deps: DecidedDeps, request: DecidedRequest): Promise<readonly DecidedFire[]> {
   const { scheduleId, definition, afterMs, untilMs } = request;
-  const dueMs = deps.planner.between(definition.spec, afterMs, untilMs, DECIDED_MAX);
+  const stretch = { scheduleId, spec: definition.spec, afterMs, untilMs };
+  const due = await deps.planner.between(stretch, DECIDED_MAX);
   const rows = await rowsOf(deps.store, request);
   const found: DecidedFire[] = [];
-  for (const dueAtMs of dueMs) {
-    const invocationId = deps.names.fireInvocationId(scheduleId, dueAtMs);
+  for (const { dueMs: dueAtMs, nominalMs } of due) {
+    const invocationId = deps.names.fireInvocationId(scheduleId, nominalMs);
     const started = await startOf(deps, invocationId, request.creation);
-    const key = isoInstant(dueAtMs);
+    const key = isoInstant(nominalMs);
     const result = started ?? rows.get(key);
     if (result === undefined) break;
-    const trigger = { kind: 'fire', key, invocationId, createdAtMs: dueAtMs, dueAtMs } as const;
+    const nominal = nominalMs !== dueAtMs && { nominalAtMs: nominalMs };
+    const trigger = { kind: 'fire', key, invocationId, createdAtMs: dueAtMs, dueAtMs, ...nominal } as const;
     found.push({ trigger, result });
   }
   return found;
@@ -53,10 +55,12 @@ async function startOf(
 /** What was skipped has a row and no workflow. A fire does not wait for a database that is away: then none is known. */
 async function rowsOf(
   store: Store,
-  { scheduleId, creation, afterMs, untilMs }: DecidedRequest,
+  { scheduleId, creation, definition, afterMs, untilMs }: DecidedRequest,
 ): Promise<ReadonlyMap<string, StartResult>> {
+  // Rows stand at their nominal times, which a jitter leaves up to that long before.
+  const fromMs = afterMs + 1 - (definition.spec.jitterMs ?? 0);
   const reading = store
-    .listFires({ scheduleId, fromMs: afterMs + 1, untilMs }, { limit: DECIDED_MAX })
+    .listFires({ scheduleId, fromMs, untilMs }, { limit: DECIDED_MAX })
     .catch(() => ({ items: [] }));
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<{ readonly items: readonly Fire[] }>((resolve) => {

@@ -19,19 +19,19 @@ export interface DueTimes {
   /** Newest first, at most `max`. */
   newest(afterMs: number, untilMs: number, max: number): DueTime[];
   count(afterMs: number, untilMs: number): number;
-  /** The due time of one nominal time. */
-  dueOf(nominalMs: number): number;
+  /** When a nominal time is due; undefined for an instant that is none. */
+  dueOf(nominalMs: number): number | undefined;
 }
 
 export function dueTimes(spec: CompiledSpec, scheduleId: string, jitterMs = 0): DueTimes {
   const seed = fnv1a(scheduleId);
 
-  function dueOf(nominalMs: number): number {
+  function late(nominalMs: number): number {
     if (jitterMs <= 0) return nominalMs;
     const gapMs = (spec.next(nominalMs) ?? Infinity) - nominalMs;
     return nominalMs + Math.floor(fraction(seed, nominalMs) * Math.min(jitterMs, gapMs));
   }
-  const dueTime = (nominalMs: number): DueTime => ({ nominalMs, dueMs: dueOf(nominalMs) });
+  const dueTime = (nominalMs: number): DueTime => ({ nominalMs, dueMs: late(nominalMs) });
 
   /** The only nominal time up to an instant that may be due after it is the newest: no due time passes a nominal one. */
   function stillDue(atMs: number): DueTime | undefined {
@@ -51,7 +51,7 @@ export function dueTimes(spec: CompiledSpec, scheduleId: string, jitterMs = 0): 
 
   return {
     next,
-    dueOf,
+    dueOf: (nominalMs) => (spec.next(nominalMs - 1) === nominalMs ? late(nominalMs) : undefined),
     times(afterMs, untilMs, max) {
       if (jitterMs <= 0) {
         return spec.times(afterMs, untilMs, max).map((atMs) => ({ nominalMs: atMs, dueMs: atMs }));

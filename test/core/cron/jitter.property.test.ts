@@ -25,7 +25,7 @@ describe('jitter', () => {
         const due = dueTimes(spec, id, jitterMs);
         const nominals = spec.times(FROM_MS, UNTIL_MS, 500);
         for (const nominalMs of nominals) {
-          const dueMs = due.dueOf(nominalMs);
+          const dueMs = due.dueOf(nominalMs) ?? Number.NaN;
           expect(dueMs).toBeGreaterThanOrEqual(nominalMs);
           expect(dueMs).toBeLessThan(Math.min(nominalMs + jitterMs, spec.next(nominalMs) ?? Infinity));
         }
@@ -41,7 +41,7 @@ describe('jitter', () => {
         const due = dueTimes(spec, id, jitterMs);
         const all = spec
           .times(FROM_MS - 86_400_000, UNTIL_MS, 10_000)
-          .map((nominalMs) => ({ nominalMs, dueMs: due.dueOf(nominalMs) }))
+          .map((nominalMs) => ({ nominalMs, dueMs: due.dueOf(nominalMs) ?? Number.NaN }))
           .filter(({ dueMs }) => dueMs > FROM_MS && dueMs <= UNTIL_MS);
         expect(due.times(FROM_MS, UNTIL_MS, 10_000)).toEqual(all);
         expect(due.count(FROM_MS, UNTIL_MS)).toBe(all.length);
@@ -59,7 +59,8 @@ describe('jitter', () => {
     const hourly = compiled('0 * * * *');
     const late = (id: string) => {
       const due = dueTimes(hourly, id, 60_000);
-      return hourly.times(FROM_MS, Infinity, 1_000).map((nominalMs) => due.dueOf(nominalMs) - nominalMs);
+      const nominals = hourly.times(FROM_MS, Infinity, 1_000);
+      return nominals.map((nominalMs) => (due.dueOf(nominalMs) ?? Number.NaN) - nominalMs);
     };
     const [one, other] = [late('one'), late('other')];
     expect(one).not.toEqual(other);
@@ -75,6 +76,10 @@ describe('jitter', () => {
       .times(at('2026-01-01T00:00:00Z'), Infinity, 3)
       .map(({ dueMs, nominalMs }) => dueMs - nominalMs);
     expect(lates).toEqual([253234, 116008, 456257]);
+  });
+
+  test('of an instant that is no nominal time is not asked for', () => {
+    expect(dueTimes(compiled('0 9 * * *'), 'nightly', 5).dueOf(at('2026-01-01T08:00:00Z'))).toBeUndefined();
   });
 
   test('without a length leaves times as they are', () => {
