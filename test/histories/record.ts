@@ -9,13 +9,17 @@ import { fileURLToPath } from 'node:url';
 import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
 import type { ScheduleHandle } from '../../src/client/schedule-handle.ts';
 import { ScheduleHandle as Handle } from '../../src/client/schedule-handle.ts';
-import type { ScheduleInput } from '../../src/contract/schedule.ts';
+import type { InvocationInput } from '../../src/contract/invocation.ts';
+import type { RunInput, ScheduleInput } from '../../src/contract/schedule.ts';
+import { parseRun } from '../../src/contract/schemas.ts';
+import { invocationStart } from '../../src/contract/starts.ts';
 import { DefaultLogger, Runtime } from '@temporalio/worker';
 import { findTemporal } from '../../src/embedded/find-temporal.ts';
 import { startTemporalServer } from '../../src/embedded/temporal-server.ts';
 import { bundleWorkflows } from '../../src/worker/orchestration.ts';
 import { eventually, happening } from '../workflows/eventually.ts';
 import { type InvocationWorld, openInvocationWorld, type TestPool } from '../workflows/invocation-world.ts';
+import { type OwnWorker, startOwnWorker } from '../workflows/own-worker.ts';
 
 const folder = process.argv[2] ?? fileURLToPath(new URL('.', import.meta.url));
 
@@ -28,17 +32,20 @@ const server =
 try {
   const { address, namespace } = server;
   const workflowBundle = await bundleWorkflows();
-  const world = await openInvocationWorld({ address, namespace, workflowBundle, deployment: 'recorded' });
+  const deployment = 'recorded';
+  const world = await openInvocationWorld({ address, namespace, workflowBundle, deployment });
+  const own = await startOwnWorker({ address, namespace, deployment });
   try {
-    await recordAll(world);
+    await recordAll(world, own);
   } finally {
+    await own.stop();
     await world.close();
   }
 } finally {
   await server.stop();
 }
 
-async function recordAll(world: InvocationWorld): Promise<void> {
+async function recordAll(world: InvocationWorld, own: OwnWorker): Promise<void> {
   const pool = await world.pool();
   const { workflowId } = await pool.tend();
   let failures = 2;
@@ -48,7 +55,7 @@ async function recordAll(world: InvocationWorld): Promise<void> {
       if (failures-- > 0) throw new Error('not yet');
     },
   });
-  await Promise.all([schedules(world, pool), invocations(world, pool)]);
+  await Promise.all([schedules(world, pool), invocations(world, pool), children(world, own)]);
   await save(world, 'pool', workflowId);
 }
 
@@ -140,6 +147,71 @@ async function invocations(world: InvocationWorld, pool: TestPool): Promise<void
   await job.reschedule(Date.now() + 500);
   await job.result();
   await save(world, 'invocation-job', job.id);
+}
+
+/** The target `workflow`: without capacity, with it, and a run of a schedule that triggers another. */
+async function children(world: InvocationWorld, own: OwnWorker): Promise<void> {
+  const pool = await world.pool();
+  const start = (id: string, type: string, more: Partial<RunInput> = {}) => {
+    const input = { type, taskQueue: own.taskQueue };
+    return world.jobs.start(Date.now(), { target: 'workflow', input, ...more }, { id });
+  };
+
+  const free = await start('child', 'tell');
+  await free.result();
+  await save(world, 'invocation-child', free.id);
+
+  const holder = () => {
+    const begun = happening();
+    const lost = happening();
+    const hold = async () => {
+      begun.resolve();
+      const { Context, heartbeat } = await import('@temporalio/activity');
+      const beating = setInterval(() => heartbeat(), 200);
+      const end = Promise.race([Context.current().cancelled, lost.promise]);
+      return await end.finally(() => clearInterval(beating));
+    };
+    return { begun: begun.promise, lose: () => lost.resolve(), hold };
+  };
+  const [first, second] = [holder(), holder()];
+  await pool.worker('w1', 1, { workflow: first.hold });
+  const held = await start('child-held', 'patient', { pool: pool.id });
+  await first.begun;
+  await pool.worker('w2', 1, { workflow: second.hold });
+  first.lose();
+  await second.begun;
+  const child = world.client.workflow.getHandle(`${held.id}/workflow/1`);
+  await eventually(() => child.signal('go'));
+  await held.result();
+  await save(world, 'invocation-child-held', held.id);
+
+  const cancelled = await start('child-cancelled', 'patient');
+  await eventually(() => world.client.workflow.getHandle(`${cancelled.id}/workflow/1`).describe());
+  await cancelled.cancel();
+  await cancelled.result().catch(() => undefined);
+  await save(world, 'invocation-child-cancelled', cancelled.id);
+
+  await upstream(world, pool);
+}
+
+async function upstream(world: InvocationWorld, pool: TestPool): Promise<void> {
+  await pool.worker('w3', 1, { quick: async () => 'done' });
+  const nominalAtMs = Date.UTC(2026, 0, 1);
+  const id = world.names.fireInvocationId('up', nominalAtMs);
+  const input: InvocationInput = {
+    run: parseRun('run', { target: 'quick', pool: pool.id, memo: { team: 'blue' } }),
+    why: 'automatic',
+    scheduleId: 'up',
+    creation: 'first',
+    nominalAtMs,
+    requestedAtMs: Date.now(),
+    windowFromMs: nominalAtMs - 60_000,
+    downstream: ['down'],
+  };
+  const options = invocationStart(world.names, id, input, nominalAtMs);
+  const handle = await world.client.workflow.start('invocationWorkflow', options);
+  await handle.result();
+  await save(world, 'invocation-upstream', id);
 }
 
 async function save(world: InvocationWorld, name: string, workflowId: string, runId?: string): Promise<void> {

@@ -15,6 +15,7 @@ interface RecordedEvent {
   workflowExecutionStartedEventAttributes?: { workflowId: string };
   timerStartedEventAttributes?: unknown;
   activityTaskScheduledEventAttributes?: { activityType: { name: string } };
+  startChildWorkflowExecutionInitiatedEventAttributes?: { workflowType: { name: string } };
 }
 interface Recorded {
   events: RecordedEvent[];
@@ -69,15 +70,26 @@ const alterations: readonly [file: string, what: string, alter: (event: Recorded
       return true;
     },
   ],
-  ...(['invocation-success.json', 'pool.json'] as const).map((file): (typeof alterations)[number] => [
-    file,
-    'an activity of another name',
-    ({ activityTaskScheduledEventAttributes: scheduled }) => {
-      if (scheduled === undefined) return false;
-      scheduled.activityType.name = 'other';
+  [
+    'invocation-child.json',
+    'a child workflow of another type',
+    ({ startChildWorkflowExecutionInitiatedEventAttributes: initiated }) => {
+      if (initiated === undefined) return false;
+      initiated.workflowType.name = 'other';
       return true;
     },
-  ]),
+  ],
+  ...(['invocation-success.json', 'pool.json', 'invocation-child-held.json'] as const).map(
+    (file): (typeof alterations)[number] => [
+      file,
+      'an activity of another name',
+      ({ activityTaskScheduledEventAttributes: scheduled }) => {
+        if (scheduled === undefined) return false;
+        scheduled.activityType.name = 'other';
+        return true;
+      },
+    ],
+  ),
 ];
 
 test.each(alterations)('%s with %s does not replay', async (file, _what, alter) => {
