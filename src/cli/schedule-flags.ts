@@ -191,6 +191,8 @@ export function inputOf(definition: ScheduleDefinition): ScheduleInput {
         anchor: instant(spec.anchorMs),
         startAt: instant(spec.startAtMs),
         endAt: instant(spec.endAtMs),
+        exclude: spec.exclude,
+        jitter: spec.jitterMs,
       }),
     },
     ...(triggering === undefined ? { overlap } : { triggering: triggeringInput(triggering) }),

@@ -1,0 +1,98 @@
+/** A definition as a person would write it: what `change` lays flags over, and what a snapshot keeps. */
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { inputOf } from '../../src/cli/schedule-flags.ts';
+import type { ScheduleDefinition } from '../../src/contract/schedule.ts';
+import { OVERLAPS, parseSchedule } from '../../src/contract/schemas.ts';
+
+const CREATED = Date.parse('2026-01-01T00:00:00.500Z');
+const optional = <T>(value: fc.Arbitrary<T>) => fc.option(value, { nil: undefined });
+const length = fc.integer({ min: 10_000, max: 10 ** 9 });
+const instant = fc.date({ min: new Date('2026-01-01Z'), max: new Date('2090-01-01Z'), noInvalidDate: true });
+const iso = instant.map((date) => date.toISOString());
+const id = fc.stringMatching(/^[a-z][a-z0-9.-]{0,20}$/);
+const ids = fc.array(id, { maxLength: 3 });
+
+const spec = fc.record(
+  {
+    expressions: fc.array(fc.constantFrom('0 2 * * *', 'every 15m', '@every 7s', 'triggered'), {
+      minLength: 1,
+      maxLength: 3,
+    }),
+    timeZone: fc.constantFrom('UTC', 'Europe/Berlin'),
+    dst: fc.record(
+      { gap: fc.constantFrom('next', 'skip', 'shift'), repeat: fc.constantFrom('first', 'last', 'both') },
+      { requiredKeys: [] },
+    ),
+    ...{ phase: length, anchor: iso, startAt: iso, endAt: iso, jitter: length },
+    exclude: fc.record({ expressions: fc.constant(['* * 25 12 *']), calendars: ids }),
+  },
+  { requiredKeys: ['expressions'] },
+);
+
+const run = {
+  target: fc.constantFrom('echo', 'http'),
+  input: optional(fc.jsonValue()),
+  pool: optional(id),
+  size: optional(fc.integer({ min: 1, max: 9 })),
+  priority: optional(fc.integer({ min: -9, max: 9 })),
+  dataset: optional(fc.record({ id, mode: fc.constantFrom('required', 'preferred'), warmWait: length })),
+  retry: optional(
+    fc.record(
+      { limit: fc.nat(9), minBackoff: length, maxBackoff: fc.constant('2000h'), ageLimit: length },
+      { requiredKeys: ['maxBackoff'] },
+    ),
+  ),
+  timeouts: optional(fc.record({ attempt: length, heartbeat: length, scheduleToStart: length })),
+  startDeadline: optional(length),
+  consistency: optional(fc.constantFrom('atLeastOnce', 'atMostOnce')),
+  memo: optional(fc.record({ team: fc.string({ maxLength: 9 }) })),
+  searchAttributes: optional(fc.constant({ Colour: { type: 'keyword', value: 'blue' } })),
+};
+
+const policies = {
+  catchUp: optional(
+    fc.record({
+      mode: fc.constantFrom('none', 'latest', 'all'),
+      window: length,
+      perSecond: fc.integer({ min: 1, max: 9 }),
+    }),
+  ),
+  limitedRuns: optional(fc.integer({ min: 1, max: 9 })),
+  pauseOnFailure: optional(fc.boolean()),
+  triggers: optional(ids),
+  note: optional(fc.string({ maxLength: 20 })),
+};
+const behind = fc.oneof(
+  fc.record({ overlap: fc.constantFrom(...OVERLAPS) }),
+  fc.record({
+    triggering: fc.record({
+      ...{
+        kind: fc.constantFrom('greedy', 'logarithmic', 'newestFirst'),
+        maxBatch: fc.integer({ min: 1, max: 9 }),
+      },
+      ...{
+        maxConcurrent: fc.integer({ min: 1, max: 9 }),
+        base: fc.constantFrom(1.5, 2),
+        pendingTimeout: length,
+      },
+    }),
+  }),
+);
+
+function read(input: unknown): ScheduleDefinition {
+  const parsed = parseSchedule(input, CREATED);
+  if (!parsed.ok) throw new Error(JSON.stringify(parsed.issues));
+  return parsed.definition;
+}
+
+test('reading it back gives the same definition, every field of it, also by way of a file', () => {
+  fc.assert(
+    fc.property(fc.record({ spec, ...run, ...policies }), behind, (schedule, more) => {
+      const definition = read(JSON.parse(JSON.stringify({ ...schedule, ...more })));
+      expect(read(inputOf(definition))).toEqual(definition);
+      expect(read(JSON.parse(JSON.stringify(inputOf(definition))))).toEqual(definition);
+    }),
+    { numRuns: 500 },
+  );
+});
