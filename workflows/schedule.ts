@@ -142,6 +142,7 @@ async function run(host: Host, inbox: Inbox, continueAsNewEvery?: number): Promi
     wakeUps.arm(wantedWakeUps(host));
     await condition(() => inbox.notes.length > 0 || wakeUps.rang || isOverdue(host));
     wakeUps.rang = false;
+    host.uncertain = false;
     notes = inbox.notes.splice(0);
     host.lateMs = wakeUps.lateMs;
     if (notes.length === 0 && host.lateMs < LATE_MS) host.nowMs = Math.max(host.nowMs, wakeUps.rangForMs);
@@ -157,6 +158,7 @@ async function takeTurn(host: Host, notes: readonly Note[]): Promise<void> {
     // What fell due while the note before was taken comes before this one.
     await fireDue(host);
     await takeNote(host, note);
+    if (note.reply !== undefined) host.uncertain = true;
   }
   await lookUpSilent(host);
   await renewPlan(host);

@@ -17,6 +17,7 @@ import type { Names } from '../contract/ids.ts';
 import {
   type BacklogResult,
   type CatchUpRequest,
+  type BackfillRequest,
   type ChangeNote,
   type ChangeRequest,
   type DeleteRequest,
@@ -25,6 +26,7 @@ import {
   type ScheduleDescription,
   scheduleSignals,
   scheduleUpdates,
+  type RevertRequest,
   type SuspendRequest,
   type TriggerRequest,
   type TriggerResult,
@@ -107,6 +109,53 @@ export class ScheduleHandle {
     return this.#update(scheduleUpdates.trigger, { key: randomUUID(), ...request });
   }
 
+  /** Several triggers in one message, all or none; answers in their order, once all are settled or wait. */
+  triggerMany(triggers: readonly TriggerRequest[]): Promise<readonly TriggerResult[]> {
+    const keyed = triggers.map((request) => ({ key: randomUUID(), ...request }));
+    return this.#update(scheduleUpdates.triggerMany, { triggers: keyed });
+  }
+
+  /**
+   * Goes back to the definition of an earlier revision, which becomes a new one. `describe().revisions` lists those kept.
+   * @throws InvalidInputError; EscapementError `RevisionConflict`
+   */
+  revert(request: RevertRequest): Promise<ScheduleDescription> {
+    return this.#update(scheduleUpdates.revert, request);
+  }
+
+  /** Leaves one nominal time out: it is recorded as `skipped-occurrence`. `at`: ISO 8601 instant. */
+  skipOccurrence(at: string, note: ChangeNote = {}): Promise<ScheduleDescription> {
+    return this.#update(scheduleUpdates.changeOccurrence, { ...note, at, act: 'skip' });
+  }
+
+  /** Runs one nominal time at another instant; its identity stays. */
+  moveOccurrence(at: string, to: string, note: ChangeNote = {}): Promise<ScheduleDescription> {
+    return this.#update(scheduleUpdates.changeOccurrence, { ...note, at, to, act: 'move' });
+  }
+
+  /** Holds one nominal time back until it is restored, however late. */
+  holdOccurrence(at: string, note: ChangeNote = {}): Promise<ScheduleDescription> {
+    return this.#update(scheduleUpdates.changeOccurrence, { ...note, at, act: 'hold' });
+  }
+
+  /** Undoes a skip, a move or a hold; what was held and is due runs at once. */
+  restoreOccurrence(at: string, note: ChangeNote = {}): Promise<ScheduleDescription> {
+    return this.#update(scheduleUpdates.changeOccurrence, { ...note, at, act: 'restore' });
+  }
+
+  /**
+   * Runs the nominal times of (from, to], beside the live fires and apart from them.
+   * @throws InvalidInputError, which says how many instants it would be where they are too many
+   */
+  backfill(request: BackfillRequest): Promise<BacklogResult> {
+    return this.#update(scheduleUpdates.backfill, { key: randomUUID(), ...request });
+  }
+
+  /** Ends a backfill or a catch-up; its runs go on. */
+  stopBacklog(id: string, note: ChangeNote = {}): Promise<ScheduleDescription> {
+    return this.#update(scheduleUpdates.stopBacklog, { ...note, id });
+  }
+
   /**
    * Runs what was missed in (since, until] by the schedule's own catch-up rule; what has run already is recorded as a
    * duplicate. `until`: default now.
@@ -146,9 +195,11 @@ export class ScheduleHandle {
     return this.#call(async () => {
       const handle = this.#client.workflow.getHandle(this.workflowId);
       const update = definition as UpdateDefinition<R, [A]>;
+      // Sent again it is the same request.
+      const updateId = randomUUID();
       for (let attempt = 1; ; attempt += 1) {
         try {
-          return await this.#soon(() => handle.executeUpdate(update, { args: [request] }));
+          return await this.#soon(() => handle.executeUpdate(update, { args: [request], updateId }));
         } catch (error) {
           if (attempt === UPDATE_ATTEMPTS_MAX || !isAborted(error)) throw error;
         }

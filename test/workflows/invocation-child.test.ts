@@ -4,6 +4,8 @@ import { WorkflowFailedError } from '@temporalio/client';
 import proto from '@temporalio/proto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { RunInput } from '../../src/contract/schedule.ts';
+import { parseRun } from '../../src/contract/schemas.ts';
+import { invocationStart } from '../../src/contract/starts.ts';
 import type { TargetCall } from '../../src/contract/target.ts';
 import type { WorkflowTargetInput } from '../../src/contract/workflow-target.ts';
 import { eventually, happening } from './eventually.ts';
@@ -21,6 +23,8 @@ afterAll(async () => {
   await own?.stop();
   await world?.close();
 });
+
+const { INDEXED_VALUE_TYPE_KEYWORD } = proto.temporal.api.enums.v1.IndexedValueType;
 
 let jobs = 0;
 function start(workflow: Partial<WorkflowTargetInput>, more: Partial<RunInput> = {}) {
@@ -153,31 +157,54 @@ describe.concurrent('without capacity', () => {
     expect(await world.record(job.id)).toMatchObject({ attempts: 1, error: { type: 'ResultTooLarge' } });
   });
 
-  test('attributes that the namespace knows are on it; one of another type is refused', async () => {
-    const { INDEXED_VALUE_TYPE_KEYWORD } = proto.temporal.api.enums.v1.IndexedValueType;
+  test('attributes that the namespace knows are on it', async () => {
     await world.registerAttributes({ TestShape: INDEXED_VALUE_TYPE_KEYWORD });
     const round = { TestShape: { type: 'keyword', value: 'round' } } as const;
     const job = await start({ type: 'tell', searchAttributes: round });
     const { result } = await job.result();
     expect(result).toMatchObject({ attributes: [{ key: { name: 'TestShape' }, value: 'round' }] });
-    const number = { TestShape: { type: 'int', value: 3 } } as const;
-    const wrong = await start({ type: 'tell', searchAttributes: number });
-    await failureOf(wrong.result());
-    const { error } = await world.record(wrong.id);
-    expect(error?.message).toContain('"TestShape" is registered as KEYWORD, not as INT');
   });
 
-  test('an attribute that the namespace does not know is a dead letter that names it', async () => {
-    const job = await start({
+  test('one that the namespace does not know, or by another type, is refused at once, by its name', async () => {
+    await world.registerAttributes({ TestShape: INDEXED_VALUE_TYPE_KEYWORD });
+    const wrong = {
+      TestShape: { type: 'int', value: 3 },
+      NobodyKnowsThis: { type: 'bool', value: true },
+    } as const;
+    await expect(start({ type: 'tell', searchAttributes: wrong })).rejects.toMatchObject({
+      issues: [
+        { path: 'input.searchAttributes.TestShape', message: 'is registered as KEYWORD, not as INT' },
+        { path: 'input.searchAttributes.NobodyKnowsThis' },
+      ],
+    });
+    const given = start({ type: 'tell' }, { searchAttributes: { NobodyKnowsThis: wrong.NobodyKnowsThis } });
+    await expect(given).rejects.toMatchObject({ issues: [{ path: 'searchAttributes.NobodyKnowsThis' }] });
+  });
+
+  test('an input that comes later and makes no sense is a dead letter that names the field', async () => {
+    const begin = async (jobId: string, input: unknown) => {
+      const run = parseRun('run', { target: 'workflow', input: { type: 'greet', taskQueue: own.taskQueue } });
+      const whole = { ...run, target: { name: 'workflow', input } };
+      const id = world.names.jobWorkflowId(jobId);
+      const options = invocationStart(
+        world.names,
+        id,
+        { run: whole, why: 'job', jobId, requestedAtMs: 0 },
+        0,
+      );
+      await failureOf((await world.client.workflow.start('invocationWorkflow', options)).result());
+      const { status, attempts, error } = await world.record(id);
+      expect([status, attempts, error?.type]).toEqual(['dead-lettered', 1, 'InvalidInput']);
+      return error?.message;
+    };
+    expect(await begin('late-queue', { type: 'greet' })).toContain('input.taskQueue: is missing');
+    const searchAttributes = { NobodyKnowsThis: { type: 'keyword', value: 'x' } };
+    const unknown = await begin('late-attribute', {
       type: 'greet',
-      searchAttributes: { NobodyKnowsThis: { type: 'keyword', value: 'x' } },
+      taskQueue: own.taskQueue,
+      searchAttributes,
     });
-    await failureOf(job.result());
-    const { error } = await world.record(job.id);
-    expect(error).toMatchObject({
-      type: 'InvalidInput',
-      message: expect.stringContaining('"NobodyKnowsThis" is not registered'),
-    });
+    expect(unknown).toContain('"NobodyKnowsThis" is not registered');
   });
 });
 
@@ -189,6 +216,8 @@ describe.concurrent('with capacity', () => {
     const job = await start({ type: 'patient' }, { pool: pool.id, size: 2 });
     expect((await held.begun).input).toEqual({ holdsFor: childOf(job.id).workflowId });
     await began(childOf(job.id).workflowId);
+    const { now } = await job.describe();
+    expect(now).toMatchObject({ phase: 'running', child: childOf(job.id).workflowId, alloc: { size: 2 } });
     expect(await pool.used()).toBe(2);
     await childOf(job.id).signal('go');
     expect(await job.result()).toEqual({ result: 'went', workerId: 'w1', attempts: 1 });

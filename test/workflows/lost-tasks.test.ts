@@ -113,6 +113,15 @@ test.concurrent('a trigger without a key runs once, though more has fired before
   await seen.handle.delete();
 });
 
+test.concurrent('a trigger by update runs once, though the task that ran it is lost', async () => {
+  const seen = await begin('updated', 'allowAll', 0);
+  inVain.set('updated', 2);
+  expect(await seen.handle.trigger()).toMatchObject({ outcome: 'started' });
+  await endsWell(seen, 'updated');
+  expect((await seen.fires()).filter(({ kind }) => kind === 'manual')).toHaveLength(1);
+  await seen.handle.delete();
+});
+
 test.concurrent('a key asked for again is a duplicate, however long ago; one that was skipped may run yet', async () => {
   const handle = await world.create('keys', { spec: 'triggered', target: 'x', input: { ms: 1_500 } });
   expect(await handle.trigger({ key: 'a' })).toMatchObject({ outcome: 'started' });

@@ -58,6 +58,7 @@ export function describeNow(invocation: Invocation): InvocationDescription {
     lost: invocation.lost,
     problems: invocation.problems,
     ...(invocation.dueAtMs !== undefined && { dueAtMs: invocation.dueAtMs }),
+    ...(invocation.child !== undefined && { child: invocation.child }),
   };
 }
 

@@ -22,7 +22,7 @@ import {
 import { advanceBacklog, createBacklog, isFinished, quota } from '../../src/core/policy/backlog.ts';
 import { splitLate } from '../../src/core/policy/catch-up.ts';
 import { local } from '../local-activities.ts';
-import { feed, type Host, nowOf, owner, summaryOf } from './host.ts';
+import { feed, finishTask, type Host, nowOf, owner, summaryOf } from './host.ts';
 import { known, recordLate } from './late.ts';
 import { Refusal } from './refusal.ts';
 import { awaitEnd, needsEnds } from './runs.ts';
@@ -78,7 +78,7 @@ export async function catchUp(host: Host, request: CatchUpRequest, token: string
   // What this creation of the schedule has never accounted for: it was created after that.
   if (due.lastMs <= state.createdAtMs) {
     await recordLate(host, split);
-    host.bookedByClock = true;
+    host.uncertain = true;
   }
   const older = split.backlog && (await known(host, split.backlog));
   const first = older?.firstMs ?? split.startMs;
@@ -161,6 +161,7 @@ function drop(host: Host, backlog: KeptBacklog, outcome: 'dropped' | 'deleted', 
 
 /** Starts what the pace and the bounds allow. What it starts is booked here, and written with the next `advance`. */
 export async function runBacklogs(host: Host): Promise<void> {
+  if (host.uncertain === true) await finishTask(host);
   for (const { id } of host.state.backlogs) {
     // Not cancelled with the schedule: what has been started must be booked.
     await CancellationScope.nonCancellable(() => runSome(host, id));

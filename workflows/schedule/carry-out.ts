@@ -18,12 +18,11 @@ const STOPPING_LOOK_MS = 1_000;
 /** Carries out the starts decided on and flushes the ledger: one `advance` as a rule. */
 export async function carryOut(host: Host): Promise<void> {
   const { state } = host;
-  if (host.bookedByClock === true) await finishTask(host);
-  host.bookedByClock = false;
   do {
     releasePending(host);
+    if (host.starts.length === 0 && state.unsent.length === 0) return;
+    if (host.uncertain === true) await finishTask(host);
     const starts = host.starts.splice(0, STARTS_PER_ADVANCE_MAX);
-    if (starts.length === 0 && state.unsent.length === 0) return;
     await advanceOnce(host, starts);
     // What did not start has left its place to the next.
     releasePending(host);

@@ -140,6 +140,7 @@ export async function napThrough(host: Host, isArmed: (timeMs: number) => boolea
   const { nowMs } = host;
   if (tickMs === undefined || tickMs - nowMs > NAP_MS_MAX || tickMs <= nowMs) return false;
   if (isArmed(tickMs)) return false;
+  if (host.uncertain === true) await finishTask(host);
   if (host.bridged === tickMs) delete host.bridged;
   await local.waitUntil(tickMs);
   host.nowMs = Math.max(host.nowMs, tickMs);

@@ -31,8 +31,11 @@ export interface Host {
   deleted?: DeleteRequest;
   /** Nonce of a relative tick whose time was read off the clock, so that only a finished task makes it certain. */
   dueByClock?: string | undefined;
-  /** A stretch was booked that ends where the clock stood: its row is written once a finished task has made that certain. */
-  bookedByClock?: boolean;
+  /**
+   * Something was decided that a lost task may forget or decide otherwise: by the clock, or by an update, of which nothing is
+   * kept until its task is finished. So a task is finished before anything is started or written.
+   */
+  uncertain?: boolean;
   /** A due time that is reached without a timer, by waiting in the task, so that later timers are on time again. */
   bridged?: number;
 }
@@ -169,6 +172,7 @@ export function planExpiresAtMs({ plan }: ScheduleState): number | undefined {
 export async function finishTask(host: Host): Promise<void> {
   await sleep(1);
   await readClock(host);
+  host.uncertain = false;
 }
 
 export async function readClock(host: Host): Promise<void> {

@@ -70,7 +70,7 @@ async function closeSpan(host: Host, kind: 'paused' | 'disabled', nowMs: number)
   if (state.paused !== undefined) state.paused = { ...state.paused, sinceMs: nowMs };
   if (state.disabled !== undefined) state.disabled = { ...state.disabled, sinceMs: nowMs };
   state.decidedUntilMs = nowMs;
-  host.bookedByClock = true;
+  host.uncertain = true;
 }
 
 /** Books what lasts until now: for a schedule that ends, or whose definition changes. */
