@@ -19,6 +19,7 @@ import type { RunInput } from '../contract/schedule.ts';
 import { parseRun } from '../contract/schemas.ts';
 import { invocationAttributes, invocationStart, startRefusal } from '../contract/starts.ts';
 import { parseDuration } from '../core/duration.ts';
+import { refuseUnknownAttributes } from './attributes.ts';
 import { connectTemporal } from './connect.ts';
 import { GatewayClient } from './gateway-client.ts';
 import { instantMs, refuseId } from './given.ts';
@@ -125,6 +126,7 @@ export class Jobs {
   async start(dueAtMs: number, job: RunInput, { id = randomUUID() }: JobOptions): Promise<JobHandle> {
     refuseId('job', id);
     const run = parseRun(`job "${id}"`, job);
+    await refuseUnknownAttributes(this.#client, `job "${id}"`, run);
     const input: InvocationInput = {
       run,
       why: 'job',

@@ -8,10 +8,12 @@ import { type Names, parseWorkflowId } from '../contract/ids.ts';
 import type { Fire, Outcome } from '../contract/ledger.ts';
 import type { ScheduleStateName } from '../contract/messages.ts';
 import type { ScheduleInput } from '../contract/schedule.ts';
+import { refuseUnknownAttributes } from './attributes.ts';
 import { actOnMany, type BulkAct, type BulkOptions, type BulkResult } from './bulk.ts';
-import { checkSchedule } from './definition.ts';
+import { checkWithCalendars } from './definition.ts';
 import type { GatewayClient } from './gateway-client.ts';
 import { instantMs, refuseId } from './given.ts';
+import { PREVIEW_COUNT_MAX, type PreviewOptions, previewOf, type SchedulePreview } from './preview.ts';
 import { ScheduleHandle } from './schedule-handle.ts';
 
 export interface ScheduleListItem {
@@ -45,8 +47,10 @@ export class Schedules {
   /** @throws InvalidInputError; AlreadyExistsError (ScheduleExists), and then nothing has changed */
   async create(id: string, schedule: ScheduleInput): Promise<ScheduleHandle> {
     refuseId('schedule', id);
-    const { definition } = checkSchedule(`schedule "${id}"`, schedule, Date.now());
+    const subject = `schedule "${id}"`;
+    const { definition } = await checkWithCalendars(this.#gateway, subject, schedule, Date.now());
     const { run, spec } = definition;
+    await refuseUnknownAttributes(this.#client, `schedule "${id}"`, run);
     try {
       await this.#client.workflow.start('scheduleWorkflow', {
         args: [schedule],
@@ -63,10 +67,27 @@ export class Schedules {
     return this.get(id);
   }
 
+  /**
+   * What a schedule would be, and when it would be due: nothing is made. Asks Temporal nothing, and the gateway only for
+   * the calendars that the schedule names.
+   * @throws InvalidInputError naming every field at fault
+   * @example const { next, affectedDates } = await scheduler.schedules.preview({ spec: '30 2 * * *', target: 'report' });
+   */
+  async preview(schedule: ScheduleInput, options: PreviewOptions = {}): Promise<SchedulePreview> {
+    const { count = 1 } = options;
+    if (!Number.isInteger(count) || count < 0 || count > PREVIEW_COUNT_MAX) {
+      const message = `${count} is not a whole number from 0 to ${PREVIEW_COUNT_MAX}: give one`;
+      throw new InvalidInputError('preview', [{ path: 'count', message }]);
+    }
+    const nowMs = Date.now();
+    const checked = await checkWithCalendars(this.#gateway, 'schedule', schedule, nowMs);
+    return previewOf(checked, nowMs, options);
+  }
+
   /** A handle; whether the schedule exists shows with the first call on it. */
   get(id: string): ScheduleHandle {
     refuseId('schedule', id);
-    return new ScheduleHandle(this.#client, this.#names, id);
+    return new ScheduleHandle(this.#client, this.#names, id, this.#gateway);
   }
 
   async delete(id: string, options: { readonly cancelRunning?: boolean } = {}): Promise<void> {
