@@ -231,6 +231,8 @@ export interface InvocationDescription {
   readonly dueAtMs?: number;
   readonly waiting?: { readonly reason: WaitReason; readonly position: number };
   readonly alloc?: Alloc;
+  /** The workflow of the user's own that this try has started (target `workflow`). */
+  readonly child?: string;
 }
 
 const signal = <A extends unknown[]>(name: string) => ({ type: 'signal', name }) as SignalDefinition<A>;

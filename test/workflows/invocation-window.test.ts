@@ -7,12 +7,13 @@ import { WorkflowFailedError } from '@temporalio/client';
 import { ApplicationFailure, defineSearchAttributeKey } from '@temporalio/common';
 import proto from '@temporalio/proto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { ScheduleHandle } from '../../src/client/schedule-handle.ts';
 import { isoInstant } from '../../src/contract/ids.ts';
 import type { InvocationInput, InvocationResult } from '../../src/contract/invocation.ts';
-import type { RunInput } from '../../src/contract/schedule.ts';
+import type { RunInput, ScheduleInput } from '../../src/contract/schedule.ts';
 import { parseRun } from '../../src/contract/schemas.ts';
 import { invocationStart, startRefusal } from '../../src/contract/starts.ts';
-import type { CallContext, TargetCall } from '../../src/contract/target.ts';
+import type { CallContext, TargetCall, Window } from '../../src/contract/target.ts';
 import { eventually } from './eventually.ts';
 import { type InvocationWorld, openInvocationWorld, type TestPool } from './invocation-world.ts';
 import { type OwnWorker, startOwnWorker } from './own-worker.ts';
@@ -186,6 +187,31 @@ describe.concurrent('schedules downstream', () => {
     for (const schedule of [one, two]) {
       expect(await eventually(schedule.heard, (heard) => heard.length > 0)).toEqual(told);
     }
+  });
+
+  test('run once for it, are told why, and their window goes on from there', async () => {
+    const create = async (id: string, more: Partial<ScheduleInput>) => {
+      const input: ScheduleInput = { spec: 'triggered', target: 'context', pool: pool.id, ...more };
+      await world.client.workflow.start('scheduleWorkflow', {
+        args: [input],
+        taskQueue: world.names.schedulesQueue,
+        workflowId: world.names.scheduleWorkflowId(id),
+      });
+      return new ScheduleHandle(world.client, world.names, id);
+    };
+    const down = await create('down', {});
+    const up = await create('up', { triggers: 'down' });
+    const windows: Window[] = [];
+    for (const key of ['a', 'b']) {
+      const { invocationId } = await up.trigger({ key });
+      const record = await world.record(world.names.upstreamInvocationId('down', invocationId));
+      expect(record).toMatchObject({ status: 'succeeded', why: 'upstream', scheduleId: 'down' });
+      const { window } = record.result as CallContext;
+      if (window !== undefined) windows.push(window);
+    }
+    expect(windows).toHaveLength(2);
+    expect(windows[1]?.fromMs).toBe(windows[0]?.toMs);
+    expect((await down.describe()).counts).toEqual({ started: 2 });
   });
 
   test('that do not exist are no error of the run', async () => {
