@@ -1,5 +1,6 @@
 /** `escapement next`: its flags. What it does is in next.ts, which needs no server. */
 import type { Command } from 'commander';
+import { repeated } from './arguments.ts';
 import type { NextOptions } from './next.ts';
 
 export function addNext(program: Command): void {
@@ -13,6 +14,7 @@ export function addNext(program: Command): void {
     .option('--time-zone <zone>', 'IANA name; default UTC')
     .option('--dst-gap <rule>', 'wall times that a clock change leaves out: next, skip or shift')
     .option('--dst-repeat <rule>', 'wall times that come twice: first, last or both')
+    .option('--exclude <expression>', 'times left out, such as "* * 25 12 *" (repeatable)', repeated)
     .action(async (expression: string, _options: unknown, command: Command) => {
       const { runNext } = await import('./next.ts');
       const options = command.optsWithGlobals<Omit<NextOptions, 'expression'>>();

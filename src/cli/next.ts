@@ -5,7 +5,7 @@
 import { isoInstant } from '../contract/ids.ts';
 import type { ScheduleSpec } from '../contract/schedule.ts';
 import { DAY_S, parseWall, weekday } from '../core/cron/civil.ts';
-import { type AffectedDate, type CompiledSpec, compileSpec } from '../core/cron/spec.ts';
+import { AFFECTED_AHEAD_MS, type AffectedDate, type CompiledSpec, compileSpec } from '../core/cron/spec.ts';
 import { type Zone, findZone, parseInstant } from '../core/cron/zone.ts';
 
 /** Flags as the command line gives them, unchecked. */
@@ -21,6 +21,8 @@ export interface NextOptions {
   readonly timeZone?: string | undefined;
   readonly dstGap?: string | undefined;
   readonly dstRepeat?: string | undefined;
+  /** Cron expressions whose times are left out. */
+  readonly exclude?: readonly string[] | undefined;
   readonly json?: boolean | undefined;
 }
 
@@ -34,8 +36,6 @@ export interface CommandOutput {
 const NEXT_COUNT_DEFAULT = 10;
 export const NEXT_COUNT_MAX = 10_000;
 
-/** `describe` and the dry run warn of clock changes this far ahead. */
-const AFFECTED_AHEAD_MS = 2 * 366 * 24 * 3_600_000;
 const AFFECTED_SHOWN_MAX = 10;
 
 const DST_GAPS = ['next', 'skip', 'shift'] as const;
@@ -104,6 +104,7 @@ function readOptions(options: NextOptions, nowMs: number, problems: string[]): Q
     createdAtMs: fromMs,
     ...(dstGap === undefined ? {} : { dstGap }),
     ...(dstRepeat === undefined ? {} : { dstRepeat }),
+    ...(options.exclude === undefined ? {} : { exclude: { expressions: options.exclude, calendars: [] } }),
   };
   return { spec, fromMs, untilMs, count, countImplied: options.count === undefined && untilMs !== undefined };
 }
@@ -143,6 +144,7 @@ function readChoice<T extends string>(
 
 /** Where an issue of the spec is, in the words of this command. */
 function flagOf(path: string): string {
+  if (path.startsWith('exclude')) return '--exclude';
   return path === 'timeZone' ? '--time-zone' : 'expression';
 }
 

@@ -25,6 +25,8 @@ function addWriting(schedule: Command): void {
       .argument('<id>', 'of the schedule', idOf('schedule')),
   )
     .option('--disabled', 'made switched off')
+    .option('--dry-run', 'make nothing: show how it is read, when it is due, and what clock changes do to it')
+    .option('--count <n>', 'with --dry-run: times shown; default 10', limit)
     .option('--strict', STRICT)
     .action(async (id: string, _options: unknown, command: Command) => {
       const { createSchedule } = await import('./schedule-write.ts');

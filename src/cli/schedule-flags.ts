@@ -29,6 +29,9 @@ export interface ScheduleFlags extends RunFlags {
   readonly anchor?: string;
   readonly startAt?: string;
   readonly endAt?: string;
+  readonly exclude?: readonly string[];
+  readonly excludeCalendar?: readonly string[];
+  readonly jitter?: string;
   readonly overlap?: Overlap;
   readonly triggering?: TriggeringPolicy['kind'];
   readonly maxConcurrent?: number;
@@ -43,7 +46,7 @@ export interface ScheduleFlags extends RunFlags {
 
 /** Flags beside `--file` that say nothing of the schedule itself. */
 const BESIDE_FILE = new Set([
-  ...['file', 'disabled', 'strict', 'reason', 'actor', 'revision', 'json', 'verbose'],
+  ...['file', 'disabled', 'strict', 'dryRun', 'count', 'reason', 'actor', 'revision', 'json', 'verbose'],
   ...['address', 'namespace', 'profile', 'deployment', 'gatewayUrl', 'gatewayKey'],
 ]);
 
@@ -71,6 +74,9 @@ export function addScheduleFlags(command: Command): Command {
     .option('--anchor <instant>', 'the instant "every …" counts from')
     .option('--start-at <instant>', 'not before it')
     .option('--end-at <instant>', 'not after it')
+    .option('--exclude <expression>', 'never then: "* * 25 12 *" is all of December 25 (repeatable)', repeated)
+    .option('--exclude-calendar <id>', 'never on the dates of a named calendar (repeatable)', repeated)
+    .option('--jitter <length>', 'each fire late by less than this, the same each time it is asked')
     .addOption(
       new Option('--overlap <rule>', 'while the run before still goes; default skip').choices(OVERLAPS),
     )
@@ -168,9 +174,22 @@ function specOf(flags: ScheduleFlags, base: SpecInput | undefined): SpecInput | 
       anchor: flags.anchor,
       startAt: flags.startAt,
       endAt: flags.endAt,
+      exclude: excludeOf(flags, present?.exclude),
+      jitter: flags.jitter,
     }),
     ...(dst !== undefined && { dst: { ...present?.dst, ...dst } }),
   };
+}
+
+/** Flags take the place of what was there of their kind. */
+function excludeOf(
+  { exclude: expressions, excludeCalendar: calendars }: ScheduleFlags,
+  present: SpecObject['exclude'],
+): SpecObject['exclude'] {
+  const given = defined({ expressions, calendars });
+  if (given === undefined) return undefined;
+  const before = typeof present === 'object' && 'expressions' in present ? present : {};
+  return { ...before, ...given };
 }
 
 type SpecObject = Exclude<SpecInput, string | readonly string[]>;

@@ -2,15 +2,15 @@
 import type { Fire, Outcome } from '../contract/ledger.ts';
 import type { ScheduleDescription, Suspension } from '../contract/messages.ts';
 import { isoInstant } from '../contract/ids.ts';
-import { type CompiledSpec, compileSpec } from '../core/cron/spec.ts';
+import type { ScheduleSpec } from '../contract/schedule.ts';
+import { readCalendars } from '../client/definition.ts';
+import { AFFECTED_AHEAD_MS, type CompiledSpec, compileSpec } from '../core/cron/spec.ts';
 import { formatDuration } from '../core/duration.ts';
+import { clockChangeLines } from './clock-changes.ts';
 import { card, print, section, shortInstant, shortLength, table } from './output.ts';
 import { collect, type GlobalOptions, openGateway, withScheduler } from './session.ts';
 
 const NEXT_SHOWN = 5;
-const AFFECTED_SHOWN = 6;
-/** Clock changes are told of this far ahead. */
-const AFFECTED_AHEAD_MS = 2 * 366 * 24 * 3_600_000;
 
 export async function listSchedules(options: GlobalOptions): Promise<void> {
   await withScheduler(options, async (scheduler) => {
@@ -33,7 +33,10 @@ export async function describeSchedule(id: string, options: GlobalOptions): Prom
   await withScheduler(options, async (scheduler) => {
     const description = await scheduler.schedules.get(id).describe();
     const nowMs = Date.now();
-    const compiled = compileSpec(description.definition.spec, { firesAfterMs: -Infinity });
+    // Without them it would tell wrong times, so that what the schedule itself has planned is shown alone.
+    const { spec: written } = description.definition;
+    const calendars = await readCalendars(scheduler.gateway, written).catch(() => ({}));
+    const compiled = compileSpec(written, { firesAfterMs: -Infinity, calendars });
     const spec = compiled.ok ? compiled.compiled : undefined;
     const nextTimesMs = nextTimes(description, spec, nowMs);
     const affected = spec?.affectedDates(nowMs, nowMs + AFFECTED_AHEAD_MS) ?? [];
@@ -78,17 +81,11 @@ function cardOf(
   affected: ReturnType<CompiledSpec['affectedDates']>,
 ): string {
   const { notes, problems } = shown;
-  const clockChanges = affected.slice(0, AFFECTED_SHOWN).map((date) => {
-    const [first = ''] = date.wallTimes;
-    const does = date.kind === 'lost' ? 'is left out' : 'comes twice';
-    return `${first} (${date.timeZone}) ${does}${date.count > 1 ? `, ${date.count} times in all` : ''}: ${date.becomes}`;
-  });
-  if (affected.length > AFFECTED_SHOWN) clockChanges.push(`and ${affected.length - AFFECTED_SHOWN} more`);
   return [
     `${stateLine(shown)}\n`,
     card([...definitionEntries(shown), ...stateEntries(shown)]),
     section('next times', timeLines(spec, nextTimesMs)),
-    section('clock changes of the next two years', clockChanges),
+    section('clock changes of the next two years', clockChangeLines(affected)),
     section('notes', notes),
     section(
       'problems',
@@ -112,6 +109,8 @@ function definitionEntries({ definition }: ScheduleDescription): Entries {
   return [
     ['note', note],
     ['when', `${spec.expressions.join(' | ')} (${[spec.timeZone, ...bounds].join(', ')})`],
+    ['except', exceptText(spec)],
+    ['jitter', spec.jitterMs === undefined ? undefined : `less than ${formatDuration(spec.jitterMs)}`],
     ['what', `${target.name} on pool ${run.pool}, size ${run.size}`],
     ['input', target.input === undefined ? undefined : JSON.stringify(target.input)],
     ['dataset', dataset && `${dataset.id}, ${dataset.mode}`],
@@ -133,6 +132,13 @@ function definitionEntries({ definition }: ScheduleDescription): Entries {
     ],
     ['attempt', `at most ${formatDuration(run.timeouts.attemptMs)}, ${run.consistency}`],
   ];
+}
+
+/** What a spec leaves out; undefined where that is nothing. */
+export function exceptText({ exclude }: ScheduleSpec): string | undefined {
+  if (exclude === undefined) return undefined;
+  const calendars = exclude.calendars.map((id) => `calendar "${id}"`);
+  return [...exclude.expressions, ...calendars].join(' | ');
 }
 
 function stateEntries({

@@ -1,19 +1,27 @@
 /** `escapement schedule create` and `schedule change`: from flags or a file to the SDK, with what a person should know. */
-import { checkSchedule } from '../client/definition.ts';
+import { checkSchedule, checkWithCalendars } from '../client/definition.ts';
 import { InvalidInputError } from '../contract/errors.ts';
 import { isoInstant } from '../contract/ids.ts';
 import { isRecord } from '../contract/messages.ts';
 import type { ScheduleDefinition, ScheduleInput } from '../contract/schedule.ts';
 import type { CompiledSpec } from '../core/cron/spec.ts';
+import { previewOf } from '../client/preview.ts';
 import { heedOffers } from './offers.ts';
 import { print, warn } from './output.ts';
 import { inputOf, readScheduleFlags, refuseFlagsBesideFile, type ScheduleFlags } from './schedule-flags.ts';
 import { stateLine } from './schedule-read.ts';
 import { defaultActor, type GlobalOptions, openGateway, withScheduler } from './session.ts';
+import { defined } from './run-flags.ts';
+import { printPreview } from './schedule-preview.ts';
 import { readDocument } from './system-file.ts';
 
 export type CreateOptions = GlobalOptions &
-  ScheduleFlags & { readonly disabled?: boolean; readonly strict?: boolean };
+  ScheduleFlags & {
+    readonly disabled?: boolean;
+    readonly strict?: boolean;
+    readonly dryRun?: boolean;
+    readonly count?: number;
+  };
 
 export type ChangeOptions = GlobalOptions &
   ScheduleFlags & {
@@ -30,9 +38,15 @@ export async function createSchedule(id: string, options: CreateOptions): Promis
   const subject = `schedule "${id}"`;
   const read = options.file === undefined ? readScheduleFlags(subject, options) : readFile(id, options);
   const schedule: ScheduleInput = options.disabled === true ? { ...read, enabled: false } : read;
-  const { definition, spec } = checkSchedule(options.file ?? subject, schedule, Date.now());
+  const gateway = await openGateway(options);
+  const checked = await checkWithCalendars(gateway, options.file ?? subject, schedule, Date.now());
+  const { definition, spec } = checked;
   warn('note', spec.notes);
-  await heedOffers(await openGateway(options), definition.run, options.strict === true);
+  await heedOffers(gateway, definition.run, options.strict === true);
+  if (options.dryRun === true) {
+    printPreview(id, previewOf(checked, Date.now(), defined({ id, count: options.count })), options);
+    return;
+  }
   const workflowId = await withScheduler(options, async (scheduler) => {
     return (await scheduler.schedules.create(id, schedule)).workflowId;
   });

@@ -34,7 +34,8 @@ import {
 import type { ScheduleInput } from '../contract/schedule.ts';
 import { compileSpec } from '../core/cron/spec.ts';
 import { orUnavailable } from './connect.ts';
-import { checkSchedule } from './definition.ts';
+import { checkSchedule, readCalendars } from './definition.ts';
+import type { GatewayClient } from './gateway-client.ts';
 
 /** How long a change may wait for a worker; the change itself takes milliseconds. */
 const ANSWER_TIMEOUT_MS = 15_000;
@@ -57,14 +58,18 @@ function isAborted(error: unknown): boolean {
 export class ScheduleHandle {
   readonly #client: Client;
   readonly #names: Names;
+  readonly #gateway: GatewayClient | undefined;
 
+  /** @param gateway what `nextTimes` asks for calendars; nothing else needs it */
   constructor(
     client: Client,
     names: Names,
     readonly id: string,
+    gateway?: GatewayClient,
   ) {
     this.#client = client;
     this.#names = names;
+    this.#gateway = gateway;
   }
 
   get workflowId(): string {
@@ -176,8 +181,13 @@ export class ScheduleHandle {
 
   /** The next `count` nominal times after `afterMs` (default now), ms since the epoch, whether or not it is paused. */
   async nextTimes(count = 10, afterMs = Date.now()): Promise<readonly number[]> {
-    const { definition } = await this.describe();
-    const result = compileSpec(definition.spec);
+    const { spec } = (await this.describe()).definition;
+    const calendars = await readCalendars(this.#gateway, spec);
+    const result = compileSpec(spec, {
+      firesAfterMs: -Infinity,
+      calendars,
+      missingCalendars: 'ignore',
+    });
     if (!result.ok) throw new InvalidInputError(`schedule "${this.id}"`, result.issues);
     return result.compiled.times(afterMs, Number.MAX_SAFE_INTEGER, count);
   }

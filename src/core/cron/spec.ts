@@ -22,6 +22,9 @@ import { HORIZON_MS, type Zone, findZone, localText } from './zone.ts';
 export type { AffectedDate } from './source.ts';
 export { tzDataVersion } from './zone.ts';
 
+/** People are told of clock changes this far ahead: two years. */
+export const AFFECTED_AHEAD_MS = 2 * 366 * DAY_MS;
+
 /** Affected dates listed at once. */
 export const AFFECTED_DATES_MAX = 100;
 

@@ -1,0 +1,28 @@
+/** What `schedule create --dry-run` prints: how a schedule is read, when it would be due, and what clock changes do to it. */
+import { isoInstant } from '../contract/ids.ts';
+import type { SchedulePreview } from '../client/preview.ts';
+import { clockChangeLines } from './clock-changes.ts';
+import { card, print, section } from './output.ts';
+import { exceptText } from './schedule-read.ts';
+import type { GlobalOptions } from './session.ts';
+
+export function printPreview(id: string, preview: SchedulePreview, options: GlobalOptions): void {
+  const { definition, next, affectedDates, firesPerDay, timeZone } = preview;
+  const { expressions } = definition.spec;
+  const entries: readonly (readonly [string, string | undefined])[] = [
+    ['when', `${expressions.join(' | ')} (${definition.spec.timeZone})`],
+    ['except', exceptText(definition.spec)],
+    ['what', `${definition.run.target.name} on pool ${definition.run.pool}, size ${definition.run.size}`],
+    ['fires', firesPerDay === undefined ? undefined : `${Number(firesPerDay.toFixed(2))} a day`],
+  ];
+  const lines = next.map(({ dueAtMs, local }) =>
+    timeZone === 'UTC' ? isoInstant(dueAtMs) : `${local}   ${isoInstant(dueAtMs)}`,
+  );
+  const none = preview.timing.kind === 'triggered' ? 'nothing comes by itself, trigger it' : 'none';
+  const text = [
+    `schedule "${id}" would be made; nothing was\n\n${card(entries)}`,
+    section('next times', lines.length === 0 ? [none] : lines),
+    section('clock changes of the next two years', clockChangeLines(affectedDates)),
+  ].join('');
+  print({ json: { id, dryRun: true, ...preview }, text }, options);
+}
