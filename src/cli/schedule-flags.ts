@@ -74,7 +74,11 @@ export function addScheduleFlags(command: Command): Command {
     .option('--anchor <instant>', 'the instant "every …" counts from')
     .option('--start-at <instant>', 'not before it')
     .option('--end-at <instant>', 'not after it')
-    .option('--exclude <expression>', 'never then: "* * 25 12 *" is all of December 25 (repeatable)', repeated)
+    .option(
+      '--exclude <expression>',
+      'never then: "* * 25 12 *" is all of December 25 (repeatable)',
+      repeated,
+    )
     .option('--exclude-calendar <id>', 'never on the dates of a named calendar (repeatable)', repeated)
     .option('--jitter <length>', 'each fire late by less than this, the same each time it is asked')
     .addOption(
