@@ -22,8 +22,10 @@ export async function decided(deps: DecidedDeps, request: DecidedRequest): Promi
   const stretch = { scheduleId, spec: definition.spec, afterMs, untilMs };
   const due = await deps.planner.between(stretch, DECIDED_MAX);
   const rows = await rowsOf(deps.store, request);
+  const except = new Set(request.except);
   const found: DecidedFire[] = [];
   for (const { dueMs: dueAtMs, nominalMs } of due) {
+    if (except.has(nominalMs)) continue;
     const invocationId = deps.names.fireInvocationId(scheduleId, nominalMs);
     const started = await startOf(deps, invocationId, request.creation);
     const key = isoInstant(nominalMs);

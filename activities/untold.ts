@@ -9,6 +9,7 @@ import type { RunRecord } from '../src/contract/ledger.ts';
 import { parseInstant } from '../src/contract/messages.ts';
 import type { Alloc } from '../src/contract/pools.ts';
 import type { Store } from '../src/store/store.ts';
+import { originOf as noteOf } from './start-invocation.ts';
 
 interface UntoldDeps {
   readonly client: Client;
@@ -17,14 +18,15 @@ interface UntoldDeps {
 
 /** Records the end, where there is one to record; a second call changes nothing. */
 export async function settleUntold({ client, store }: UntoldDeps, alloc: Alloc): Promise<void> {
-  const ended = await endOf(client, alloc);
-  if (ended === undefined || (await hasRecord(store, alloc.invocationId))) return;
+  const found = await endOf(client, alloc);
+  if (found === undefined || (await hasRecord(store, alloc.invocationId))) return;
+  const { row, ...ended } = found;
   const run: RunRecord = {
     invocationId: alloc.invocationId,
     target: alloc.target,
     poolId: alloc.poolId,
     workerId: alloc.workerId,
-    ...originOf(alloc.invocationId),
+    ...originOf(alloc.invocationId, row),
     attempts: 1,
     lost: 0,
     startedAtMs: alloc.grantedAtMs,
@@ -34,15 +36,19 @@ export async function settleUntold({ client, store }: UntoldDeps, alloc: Alloc):
   await store.finish({ poolId: alloc.poolId, release: 'withdrawn', run });
 }
 
-/** What its id says of where it came from. */
-function originOf(invocationId: string): Pick<RunRecord, 'why' | 'jobId' | 'scheduleId' | 'nominalAtMs'> {
+/** What its id says of where it came from. A backfill has the id of the fire, and a ledger row of its own. */
+function originOf(
+  invocationId: string,
+  row: string,
+): Pick<RunRecord, 'why' | 'jobId' | 'scheduleId' | 'nominalAtMs'> {
   const parsed = parseWorkflowId(invocationId);
   if (parsed?.noun === 'job') return { why: 'job', jobId: parsed.id };
   const origin = parsed?.rest === undefined ? undefined : parseOrigin(parsed.rest);
   const nominalAtMs = origin?.kind === 'fire' ? parseInstant(origin.nominal) : undefined;
   const unplanned = origin?.kind === 'upstream' ? 'upstream' : 'manual';
+  const planned = row.startsWith('backfill/') ? 'backfill' : 'automatic';
   return {
-    why: nominalAtMs === undefined ? unplanned : 'automatic',
+    why: nominalAtMs === undefined ? unplanned : planned,
     ...(parsed !== undefined && { scheduleId: parsed.id }),
     ...(nominalAtMs !== undefined && { nominalAtMs }),
   };
@@ -51,13 +57,14 @@ function originOf(invocationId: string): Pick<RunRecord, 'why' | 'jobId' | 'sche
 async function endOf(
   client: Client,
   alloc: Alloc,
-): Promise<Pick<RunRecord, 'status' | 'endedAtMs'> | undefined> {
+): Promise<(Pick<RunRecord, 'status' | 'endedAtMs'> & { readonly row: string }) | undefined> {
   try {
-    const { status, closeTime } = await client.workflow.getHandle(alloc.invocationId).describe();
+    const { status, closeTime, memo } = await client.workflow.getHandle(alloc.invocationId).describe();
     if (status.name !== 'TERMINATED' && status.name !== 'TIMED_OUT') return undefined;
     return {
       status: status.name === 'TERMINATED' ? 'terminated' : 'failed',
       endedAtMs: closeTime?.getTime() ?? Date.now(),
+      row: String(noteOf(memo)?.row ?? ''),
     };
   } catch (error) {
     if (error instanceof WorkflowNotFoundError) return undefined;

@@ -144,6 +144,8 @@ export interface DecidedRequest {
   readonly definition: ScheduleDefinition;
   readonly afterMs: number;
   readonly untilMs: number;
+  /** Nominal times that are to run otherwise, and are accounted for apart. */
+  readonly except: readonly number[];
 }
 
 export interface DecidedFire {

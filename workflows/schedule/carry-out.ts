@@ -37,7 +37,11 @@ async function advanceOnce(host: Host, starts: readonly PendingStart[]): Promise
   const missing = state.timing.kind === 'absolute' ? PLAN_AHEAD - state.plan.timesMs.length : 0;
   const wanted = missing > 0 && !state.plan.exhausted && starts.length > 0;
   const afterMs = state.plan.timesMs.at(-1) ?? nowMs;
-  const zoneData = state.plan.zoneData === undefined ? {} : { zoneData: state.plan.zoneData };
+  const { zoneData, calendars } = state.plan;
+  const madeWith = {
+    ...(zoneData !== undefined && { zoneData }),
+    ...(calendars !== undefined && { calendars }),
+  };
   // Not cancelled with the schedule: what has been started must be recorded.
   const result = await CancellationScope.nonCancellable(() =>
     local.advance({
@@ -50,7 +54,7 @@ async function advanceOnce(host: Host, starts: readonly PendingStart[]): Promise
       nowMs,
       ...(pinned > 0 && { holdRows: true }),
       ...(state.running !== undefined && { previous: state.running }),
-      ...(wanted && { plan: { afterMs, count: missing, ...zoneData } }),
+      ...(wanted && { plan: { afterMs, count: missing, ...madeWith } }),
     }),
   );
   if (result.written === 'yes') {

@@ -30,6 +30,7 @@ import {
 import { known, recordLate } from './late.ts';
 import { passOccurrences } from './occurrences.ts';
 import { enqueue } from './queue.ts';
+import { awaitEnd, needsEnds } from './runs.ts';
 import { book, nextTickMs } from './state.ts';
 
 /** Fires what is due, or all but due (`advance` waits for the rest), until nothing is. */
@@ -70,6 +71,8 @@ async function fireTick(host: Host, woken: 'by-timer' | 'by-nap'): Promise<boole
 /** An automatic fire spends one of the limited runs, which is given back if it does not start. */
 function startFire(host: Host, due: DueSummary): void {
   const { state } = host;
+  // The schedule came to its end in a task that was lost.
+  if (state.runsLeft === 0) return;
   if (state.runsLeft !== undefined) {
     state.runsLeft -= 1;
     if (state.runsLeft === 0) feed(host, { kind: 'scheduleChanged' }, host.nowMs);
@@ -113,10 +116,14 @@ async function leaveOutDecided(
   if (due === undefined || due.count < 2) return due;
   const { state } = host;
   const stretch = { definition: state.definition, afterMs: due.firstMs - 1, untilMs: due.lastMs };
-  const decided = await local.decided({ ...owner(host), ...stretch });
+  const except = state.occurrences.map(({ nominalMs }) => nominalMs);
+  const decided = await local.decided({ ...owner(host), ...stretch, except });
   for (const { trigger, result } of decided) {
     for (const row of startRows(owner(host), trigger, result)) book(state, row);
-    if (result.outcome === 'started') state.running = trigger.invocationId;
+    if (result.outcome !== 'started') continue;
+    state.running = trigger.invocationId;
+    if (needsEnds(state)) awaitEnd(host, trigger.invocationId, result.atMs);
+    if (state.runsLeft !== undefined) state.runsLeft = Math.max(0, state.runsLeft - 1);
   }
   const lastMs = decided.at(-1)?.trigger.dueAtMs;
   if (lastMs === undefined) return due;

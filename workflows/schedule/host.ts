@@ -130,6 +130,7 @@ export function planFrom(planned: Extract<PlanResult, { readonly kind: 'planned'
     madeAtMs,
     ...(planned.nominalMs !== undefined && { nominalMs: planned.nominalMs }),
     ...(planned.zoneData !== undefined && { zoneData: planned.zoneData }),
+    ...(planned.calendars !== undefined && { calendars: planned.calendars }),
   };
 }
 

@@ -32,6 +32,8 @@ export interface Plan {
   readonly madeAtMs: number;
   /** Version of the time-zone data it was made with, where its times depend on it. */
   readonly zoneData?: string;
+  /** Revisions of the named calendars that its times depend on. */
+  readonly calendars?: Readonly<Record<string, number>>;
 }
 
 /** A run whose end the policy waits for. */
