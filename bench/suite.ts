@@ -31,14 +31,18 @@ export interface Suite {
   run(settings: Settings, context: SuiteContext): Promise<readonly Row[]>;
 }
 
-/** Upper bounds; what is absent is not asked for. */
-export interface Goal {
+interface Bounds {
   readonly ours?: number;
   /** Of ours to the peer's. */
   readonly ratio?: number;
 }
 
-/** One measured quantity, less being better. */
+/** Upper bounds, and lower ones where more is better; what is absent is not asked for. */
+export interface Goal extends Bounds {
+  readonly atLeast?: Bounds;
+}
+
+/** One measured quantity, less being better unless its goal is a lower bound. */
 export interface Measured {
   readonly metric: string;
   /** One value for each repeat. */
@@ -64,18 +68,22 @@ export function toRow({ metric, ours, peer, goal = {} }: Measured): Row {
   const our = median(ours);
   const theirs = peer === undefined ? Number.NaN : median(peer);
   const ratio = our / theirs;
-  const bounds = [
-    { name: 'ours', value: our, most: goal.ours },
-    { name: 'ratio', value: ratio, most: goal.ratio },
-  ].flatMap(({ name, value, most }) => (most === undefined ? [] : [{ name, value, most }]));
+  const bounds = (['ours', 'ratio'] as const).flatMap((name) => {
+    const value = { ours: our, ratio }[name];
+    const [most, least] = [goal[name], goal.atLeast?.[name]];
+    return [
+      ...(most === undefined ? [] : [{ text: `${name} <= ${most}`, isMet: value <= most }]),
+      ...(least === undefined ? [] : [{ text: `${name} >= ${least}`, isMet: value >= least }]),
+    ];
+  });
   return {
     metric,
     ours: printable(our),
     peer: printable(theirs),
     ratio: printable(ratio),
-    goal: bounds.length === 0 ? null : bounds.map(({ name, most }) => `${name} <= ${most}`).join(' and '),
+    goal: bounds.length === 0 ? null : bounds.map((bound) => bound.text).join(' and '),
     // Judged before rounding; NaN meets no goal.
-    ok: bounds.every(({ value, most }) => value <= most),
+    ok: bounds.every((bound) => bound.isMet),
   };
 }
 

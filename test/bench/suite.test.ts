@@ -17,6 +17,15 @@ test('every bound of a goal must be met', () => {
   expect(toRow({ ...EVENTS, goal: { ours: 6.5, ratio: 0.7 } }).ok).toBe(false);
 });
 
+test('a goal may be a lower bound, where more is better', () => {
+  expect(toRow({ ...EVENTS, goal: { ratio: 0.8, atLeast: { ours: 6, ratio: 0.7 } } })).toMatchObject({
+    goal: 'ours >= 6 and ratio <= 0.8 and ratio >= 0.7',
+    ok: true,
+  });
+  expect(toRow({ ...EVENTS, goal: { atLeast: { ours: 6.1 } } }).ok).toBe(false);
+  expect(toRow({ metric: 'm', ours: [Number.NaN], goal: { atLeast: { ours: 0 } } }).ok).toBe(false);
+});
+
 test('a goal is judged before the figures are rounded', () => {
   expect(toRow({ metric: 'm', ours: [1.0001], goal: { ours: 1 } })).toMatchObject({ ours: 1, ok: false });
 });
