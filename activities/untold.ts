@@ -64,12 +64,18 @@ async function endOf(
     return {
       status: status.name === 'TERMINATED' ? 'terminated' : 'failed',
       endedAtMs: closeTime?.getTime() ?? Date.now(),
-      row: String(noteOf(memo)?.row ?? ''),
+      row: rowOf(memo),
     };
   } catch (error) {
     if (error instanceof WorkflowNotFoundError) return undefined;
     throw error;
   }
+}
+
+/** The key of the ledger row that it was started for; a job has none. */
+function rowOf(memo: Readonly<Record<string, unknown>> | undefined): string {
+  const row = noteOf(memo)?.row;
+  return typeof row === 'string' ? row : '';
 }
 
 async function hasRecord(store: Store, invocationId: string): Promise<boolean> {
