@@ -3,8 +3,8 @@ import { isoInstant } from '../contract/ids.ts';
 import type { SchedulePreview } from '../client/preview.ts';
 import { clockChangeLines } from './clock-changes.ts';
 import { card, print, section } from './output.ts';
-import { exceptText } from './schedule-read.ts';
 import type { GlobalOptions } from './session.ts';
+import { exceptText } from './spec-text.ts';
 
 export function printPreview(id: string, preview: SchedulePreview, options: GlobalOptions): void {
   const { definition, next, affectedDates, firesPerDay, timeZone } = preview;
