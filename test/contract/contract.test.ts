@@ -9,7 +9,8 @@ import {
   parseWorkflowId,
 } from '../../src/contract/ids.ts';
 import { checkScheduleMessage, parseInstant, UNDECODABLE } from '../../src/contract/messages.ts';
-import { parseRun, parseSchedule } from '../../src/contract/schemas.ts';
+import { parseRun } from '../../src/contract/run-schema.ts';
+import { parseSchedule } from '../../src/contract/schemas.ts';
 import { tolerant } from '../../src/contract/payload-converter.ts';
 import { defaultPayloadConverter } from '@temporalio/common';
 
@@ -108,7 +109,7 @@ describe('definitions', () => {
       definition: {
         spec: { expressions: ['* * * * *'], timeZone: 'UTC', createdAtMs: 5 },
         overlap: 'skip',
-        catchUp: 'latest',
+        catchUp: { mode: 'latest', windowMs: 86_400_000, perSecond: 10 },
         run: {
           target: { name: 'command' },
           pool: 'default',

@@ -2,7 +2,8 @@
 import { describe, expect, test } from 'vitest';
 import { InvalidInputError } from '../../src/contract/errors.ts';
 import { createNames, parseOrigin, parseWorkflowId } from '../../src/contract/ids.ts';
-import { parseRun, parseSchedule } from '../../src/contract/schemas.ts';
+import { parseRun } from '../../src/contract/run-schema.ts';
+import { parseSchedule } from '../../src/contract/schemas.ts';
 import { searchAttributePairs } from '../../src/contract/search-attributes.ts';
 import { readWorkflowTarget } from '../../src/contract/workflow-target.ts';
 import { MEMO_BYTES_MAX } from '../../src/core/limits.ts';
