@@ -33,6 +33,9 @@ const INSTANTS = new Set([
   'lastRewindMs',
   'whenMs',
   'nextTimesMs',
+  'nominalMs',
+  'afterMs',
+  'atMs',
 ]);
 
 /** What users hand in and get out is theirs: its fields keep their names and values. */

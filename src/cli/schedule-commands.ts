@@ -1,10 +1,17 @@
 /** `escapement schedule …`: flags and help. What the commands do is loaded when one of them runs. */
 import { type Command, Option } from 'commander';
 import { id as idOf, instant, instantOrLength, limit, wholeNumber } from './arguments.ts';
-import type { Act, ActOptions, SuspendOptions, TriggerOptions } from './schedule-acts.ts';
+import type { Act, ActOptions, SuspendOptions } from './schedule-acts.ts';
 import type { ManyOptions } from './schedule-bulk.ts';
 import { addScheduleFlags } from './schedule-flags.ts';
 import type { FiresOptions } from './schedule-read.ts';
+import {
+  addBacklogs,
+  addNoteFlags,
+  addOccurrences,
+  addRevisions,
+  addTrigger,
+} from './schedule-times-commands.ts';
 import type { ChangeOptions, CreateOptions } from './schedule-write.ts';
 import type { GlobalOptions } from './session.ts';
 
@@ -15,6 +22,10 @@ export function addScheduleCommands(program: Command): void {
   addWriting(schedule);
   addReading(schedule);
   addActing(schedule);
+  addTrigger(schedule);
+  addBacklogs(schedule);
+  addOccurrences(schedule);
+  addRevisions(schedule);
 }
 
 function addWriting(schedule: Command): void {
@@ -109,19 +120,6 @@ function addActing(schedule: Command): void {
       await actOnSchedule(act, one, options);
     });
   }
-  addNoteFlags(
-    schedule
-      .command('trigger')
-      .description('run it now, by its overlap rule')
-      .argument('<id>', 'of the schedule', idOf('schedule')),
-  )
-    .option('--key <key>', 'makes asking twice one run')
-    .option('--input <json>', "instead of the target's input")
-    .option('--wait', 'wait for its end; exit code 1 unless it succeeds')
-    .action(async (id: string, _options: unknown, command: Command) => {
-      const { triggerSchedule } = await import('./schedule-acts.ts');
-      await triggerSchedule(id, command.optsWithGlobals<TriggerOptions>());
-    });
   const ending = addNoteFlags(
     schedule
       .command('delete')
@@ -145,10 +143,4 @@ function addManyFlags(command: Command): Command {
     .option('--all', 'all schedules, instead of one')
     .option('--query <query>', 'those that a visibility query finds, such as \'EscapementPool = "gpu"\'')
     .option('--dry-run', 'with --all or --query: only lists them');
-}
-
-function addNoteFlags(command: Command): Command {
-  return command
-    .option('--reason <text>', 'kept in the record')
-    .option('--actor <name>', 'kept in the record; default: you ($USER)');
 }

@@ -14,8 +14,8 @@ import type {
   SpecInput,
   TriggeringPolicy,
 } from '../contract/schedule.ts';
-import { OVERLAPS } from '../contract/schemas.ts';
-import { repeated } from './arguments.ts';
+import { OVERLAPS } from '../contract/messages.ts';
+import { decimal, repeated, wholeNumber } from './arguments.ts';
 import { addRunFlags, defined, readRunFlags, type RunFlags } from './run-flags.ts';
 
 export interface ScheduleFlags extends RunFlags {
@@ -36,8 +36,11 @@ export interface ScheduleFlags extends RunFlags {
   readonly triggering?: TriggeringPolicy['kind'];
   readonly maxConcurrent?: number;
   readonly maxBatch?: number;
+  readonly triggeringBase?: number;
+  readonly pendingTimeout?: string;
   readonly catchUp?: CatchUp['mode'];
   readonly catchUpWindow?: string;
+  readonly catchUpRate?: number;
   readonly limitedRuns?: number;
   readonly pauseOnFailure?: boolean;
   readonly triggers?: readonly string[];
@@ -91,8 +94,10 @@ export function addScheduleFlags(command: Command): Command {
         'newestFirst',
       ]),
     )
-    .option('--max-concurrent <n>', 'with --triggering: runs at once; default 1', Number)
-    .option('--max-batch <n>', 'with --triggering: triggers in one run; default 1000', Number)
+    .option('--max-concurrent <n>', 'with --triggering: runs at once; default 1', wholeNumber)
+    .option('--max-batch <n>', 'with --triggering: triggers in one run; default 1000', wholeNumber)
+    .option('--triggering-base <n>', 'with --triggering logarithmic; default 2', decimal)
+    .option('--pending-timeout <length>', 'with --triggering newestFirst: older ones are dropped; default 7d')
     .addOption(
       new Option('--catch-up <mode>', 'fires that passed while nobody was awake; default latest').choices([
         'none',
@@ -101,8 +106,10 @@ export function addScheduleFlags(command: Command): Command {
       ]),
     )
     .option('--catch-up-window <length>', 'older ones are missed; default 24h')
-    .option('--limited-runs <n>', 'finished after so many automatic runs', Number)
+    .option('--catch-up-rate <n>', 'with --catch-up all: starts per second; default 10', decimal)
+    .option('--limited-runs <n>', 'finished after so many automatic runs', wholeNumber)
     .option('--pause-on-failure', 'an invocation that fails for good pauses the schedule')
+    .option('--no-pause-on-failure', 'with `change`: it does no longer')
     .option('--triggers <id>', 'schedule to trigger when a run has succeeded (repeatable)', repeated)
     .option('--note <text>', 'for people; shown in the Web UI');
   return addRunFlags(command);
@@ -146,9 +153,10 @@ export function readScheduleFlags(
 
 function policyOf(flags: ScheduleFlags, base?: ScheduleInput): Partial<ScheduleInput> {
   const { triggering: kind, overlap, maxConcurrent, maxBatch, limitedRuns, pauseOnFailure, note } = flags;
-  const gathers = defined({ kind, maxConcurrent, maxBatch });
+  const { triggeringBase, pendingTimeout } = flags;
+  const gathers = defined({ kind, maxConcurrent, maxBatch, base: triggeringBase, pendingTimeout });
   const present = typeof base?.triggering === 'string' ? { kind: base.triggering } : base?.triggering;
-  const late = defined({ mode: flags.catchUp, window: flags.catchUpWindow });
+  const late = defined({ mode: flags.catchUp, window: flags.catchUpWindow, perSecond: flags.catchUpRate });
   const before = typeof base?.catchUp === 'string' ? { mode: base.catchUp } : base?.catchUp;
   return {
     // The one takes the place of the other, and both at once are refused by the schema.

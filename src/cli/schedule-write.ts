@@ -9,7 +9,7 @@ import { previewOf } from '../client/preview.ts';
 import { heedOffers } from './offers.ts';
 import { print, warn } from './output.ts';
 import { inputOf, readScheduleFlags, refuseFlagsBesideFile, type ScheduleFlags } from './schedule-flags.ts';
-import { stateLine } from './schedule-read.ts';
+import { stateLine } from './schedule-card.ts';
 import { defaultActor, type GlobalOptions, openGateway, withScheduler } from './session.ts';
 import { defined } from './run-flags.ts';
 import { printPreview } from './schedule-preview.ts';

@@ -336,14 +336,23 @@ export function checkScheduleMessage(kind: ScheduleMessageKind, payload: unknown
 type Field = 'string' | 'boolean' | 'number' | 'instant' | 'object' | 'list' | 'any' | readonly string[];
 type Fields = Readonly<Record<string, { readonly type: Field; readonly required?: true }>>;
 
+/** All rules of overlap, as people write them. */
+export const OVERLAPS = [
+  'skip',
+  'bufferOne',
+  'bufferNewest',
+  'bufferAll',
+  'cancelOther',
+  'terminateOther',
+  'allowAll',
+] as const satisfies readonly Overlap[];
+
 const NOTE: Fields = { reason: { type: 'string' }, actor: { type: 'string' } };
 const TRIGGER: Fields = {
   ...NOTE,
   key: { type: 'string' },
   input: { type: 'any' },
-  overlap: {
-    type: ['skip', 'bufferOne', 'bufferNewest', 'bufferAll', 'cancelOther', 'terminateOther', 'allowAll'],
-  },
+  overlap: { type: OVERLAPS },
   upstream: { type: 'string' },
 };
 const FIELDS: Readonly<Record<ScheduleMessageKind, Fields>> = {

@@ -2,8 +2,9 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { inputOf } from '../../src/cli/schedule-flags.ts';
+import { OVERLAPS } from '../../src/contract/messages.ts';
 import type { ScheduleDefinition } from '../../src/contract/schedule.ts';
-import { OVERLAPS, parseSchedule } from '../../src/contract/schemas.ts';
+import { parseSchedule } from '../../src/contract/schemas.ts';
 
 const CREATED = Date.parse('2026-01-01T00:00:00.500Z');
 const optional = <T>(value: fc.Arbitrary<T>) => fc.option(value, { nil: undefined });
