@@ -50,5 +50,5 @@ export async function actOnSchedules(
 
 function rowOf(result: BulkResult): readonly (string | undefined)[] {
   if (result.outcome === 'failed') return [result.id, 'failed', '', result.reason];
-  return [result.id, result.outcome === 'would' ? 'yes' : 'done', result.state];
+  return [result.id, result.outcome === 'would' ? 'yes' : 'done', result.state, ''];
 }

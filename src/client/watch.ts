@@ -4,7 +4,8 @@
  * been it computes itself (core/account). Used by `escapement watch`; an SDK user may call it as well.
  */
 import type { Client, WorkflowExecutionInfo } from '@temporalio/client';
-import { UnavailableError } from '../contract/errors.ts';
+import type { Calendar } from '../contract/calendars.ts';
+import { NotExistsError, UnavailableError } from '../contract/errors.ts';
 import { type Names, parseWorkflowId } from '../contract/ids.ts';
 import type { Fire } from '../contract/ledger.ts';
 import type { ScheduleDescription } from '../contract/messages.ts';
@@ -69,6 +70,8 @@ export class Watcher {
   readonly #watched: Watched;
   readonly #options: Required<WatchOptions>;
   #known = new Map<string, ScheduleDescription>();
+  /** Of the present look. */
+  #calendars = new Map<string, Promise<Calendar | undefined>>();
 
   constructor(watched: Watched, options: WatchOptions = {}) {
     const { graceMs = GRACE_MS_DEFAULT, backMs = BACK_MS_DEFAULT } = options;
@@ -79,6 +82,7 @@ export class Watcher {
   /** One look at everything. @throws UnavailableError where Temporal or the gateway do not answer */
   async look(): Promise<WatchReport> {
     const atMs = Date.now();
+    this.#calendars = new Map();
     const ended = await this.#ended();
     const known = new Map<string, ScheduleDescription>();
     const unanswered = { inARow: 0 };
@@ -120,14 +124,37 @@ export class Watcher {
 
   async #accountOf(schedule: ScheduleDescription, nowMs: number) {
     const { graceMs, backMs } = this.#options;
-    const compiled = compileSpec(schedule.definition.spec, { firesAfterMs: -Infinity });
+    const { contents, changedAtMs } = await this.#calendarsOf(schedule);
+    const compiled = compileSpec(schedule.definition.spec, {
+      firesAfterMs: -Infinity,
+      calendars: contents,
+      missingCalendars: 'ignore',
+    });
     if (!compiled.ok) {
       const message = compiled.issues.map((issue) => `${issue.path}: ${issue.message}`).join('; ');
       return [{ kind: 'unreadable' as const, message }];
     }
-    const options = { nowMs, graceMs, afterMs: nowMs - backMs };
+    // A calendar that changed is told to its schedules, which takes a moment.
+    const afterMs = Math.max(nowMs - backMs, changedAtMs + graceMs);
+    const options = { nowMs, graceMs, afterMs };
     const { rows, sinceMs } = await this.#rowsOf(schedule, compiled.compiled, options);
     return findingsOf(schedule, compiled.compiled, rows, { ...options, afterMs: sinceMs });
+  }
+
+  /** What the spec leaves out, and when that changed last. */
+  async #calendarsOf({ definition }: ScheduleDescription) {
+    const contents: Record<string, Calendar> = {};
+    for (const id of definition.spec.exclude?.calendars ?? []) {
+      let asked = this.#calendars.get(id);
+      if (asked === undefined) {
+        asked = this.#watched.gateway.getCalendar(id).catch(unlessAbsent);
+        this.#calendars.set(id, asked);
+      }
+      const calendar = await asked;
+      if (calendar !== undefined) contents[id] = calendar;
+    }
+    const changes = Object.values(contents).map((calendar) => calendar.changedAtMs);
+    return { contents, changedAtMs: Math.max(-Infinity, ...changes) };
   }
 
   /** The rows of the stretch; of a relative schedule the newest. */
@@ -183,6 +210,11 @@ const ENDS: ReadonlyMap<WorkflowExecutionInfo['status']['name'], 'terminated' | 
 
 /** What a worker of an older version does not say. */
 const NOTHING_WAITS = { pending: [], pendingCount: 0, backlogs: [], occurrences: [] };
+
+function unlessAbsent(error: unknown): undefined {
+  if (error instanceof NotExistsError) return undefined;
+  throw error;
+}
 
 /** Deleted since it was listed. */
 function isGone(error: unknown): boolean {

@@ -87,7 +87,13 @@ function absoluteFindings(
   const fires = new Map(rows.filter(({ kind }) => kind === 'fire').map((row) => [row.toMs, row]));
   const unrecorded = expectedMs.filter((timeMs) => !fires.has(timeMs));
   const spans = rows.filter(({ kind }) => kind === 'span');
-  const left = leftOver(unrecorded, [...spans, ...waitingOf(schedule)]);
+  // Rows stand at nominal times, spans at the times until which a jitter may have moved them.
+  const jitterMs = schedule.definition.spec.jitterMs ?? 0;
+  const covers = [...spans, ...waitingOf(schedule)];
+  const left = leftOver(
+    unrecorded,
+    covers.map((one) => ({ ...one, fromMs: one.fromMs - jitterMs })),
+  );
   const expected = new Set(expectedMs);
   const late = mayWait(schedule) ? [] : lateOf(schedule, [...fires.values()], options);
   return [...without(schedule, left), ...summaryOfLate(late.filter((row) => expected.has(row.toMs)))];

@@ -141,6 +141,12 @@ describe('an absolute schedule', () => {
     expect(findings({}, rows, { overlap: 'bufferAll' })).toEqual([]);
   });
 
+  test('with a jitter is paused for the times that it had moved into the pause', () => {
+    const rows = ALL.filter((n) => n <= 29).map((n) => fire(due(n), { decidedAtMs: due(n) + 40_000 }));
+    const paused = { paused: { sinceMs: due(30) + 20_000 } };
+    expect(findings(paused, rows, { spec: { expressions: 'every 1m', jitter: '45s' } })).toEqual([]);
+  });
+
   test('that is due every second is looked at for its newest times', () => {
     const { description, spec } = schedule('every 1s');
     const stretch = stretchOf(description, spec, OPTIONS);
