@@ -3,7 +3,7 @@ import type { JobHandle } from '../client/job-handle.ts';
 import { InvalidInputError } from '../contract/errors.ts';
 import { createNames, isoInstant } from '../contract/ids.ts';
 import type { RunInput } from '../contract/schedule.ts';
-import { parseRun } from '../contract/schemas.ts';
+import { parseRun } from '../contract/run-schema.ts';
 import { findZone, parseInstant } from '../core/cron/zone.ts';
 import { loadConfig } from '../config/config.ts';
 import { awaitEnd, endText } from './invocation-end.ts';

@@ -8,7 +8,7 @@ import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promis
 import { basename, dirname, join } from 'node:path';
 import { z } from 'zod';
 import { InvalidInputError } from '../contract/errors.ts';
-import { issuesOf } from '../contract/schemas.ts';
+import { issuesOf } from '../contract/fields.ts';
 import type { ScheduleInput } from '../contract/schedule.ts';
 
 const FORMAT = 'escapement-snapshot';

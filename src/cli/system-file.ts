@@ -12,7 +12,8 @@ import { idProblem } from '../contract/ids.ts';
 import { isRecord } from '../contract/messages.ts';
 import type { PoolSettings } from '../contract/pools.ts';
 import type { RunInput, ScheduleInput } from '../contract/schedule.ts';
-import { durationSchema, instantSchema, issuesOf, parseRun } from '../contract/schemas.ts';
+import { durationSchema, instantSchema, issuesOf } from '../contract/fields.ts';
+import { parseRun } from '../contract/run-schema.ts';
 import { TTL_MS_MIN } from '../core/limits.ts';
 
 /** A job of a file: what it runs, and when, as ms since the epoch or ms from its start. */

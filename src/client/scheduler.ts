@@ -16,7 +16,7 @@ import { AlreadyExistsError, InvalidInputError } from '../contract/errors.ts';
 import { createNames, type Names, parseWorkflowId } from '../contract/ids.ts';
 import type { InvocationInput } from '../contract/invocation.ts';
 import type { RunInput } from '../contract/schedule.ts';
-import { parseRun } from '../contract/schemas.ts';
+import { parseRun } from '../contract/run-schema.ts';
 import { invocationAttributes, invocationStart, startRefusal } from '../contract/starts.ts';
 import { parseDuration } from '../core/duration.ts';
 import { refuseUnknownAttributes } from './attributes.ts';

@@ -7,7 +7,7 @@ import type { ConnectionOptions } from '@temporalio/client';
 import { z } from 'zod';
 import { InvalidInputError } from '../contract/errors.ts';
 import { deploymentProblem } from '../contract/ids.ts';
-import { durationSchema, issuesOf } from '../contract/schemas.ts';
+import { durationSchema, issuesOf } from '../contract/fields.ts';
 import { LEDGER_RETENTION_MS_DEFAULT, LEDGER_RETENTION_MS_MIN } from '../core/limits.ts';
 import { readAddresses, readKey, STATE_FOLDER } from './local-state.ts';
 

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { settleUntold } from '../../activities/untold.ts';
 import { createNames } from '../../src/contract/ids.ts';
 import type { InvocationInput } from '../../src/contract/invocation.ts';
-import { parseRun } from '../../src/contract/schemas.ts';
+import { parseRun } from '../../src/contract/run-schema.ts';
 import { invocationStart } from '../../src/contract/starts.ts';
 import { type InvocationWorld, openInvocationWorld } from '../workflows/invocation-world.ts';
 import { sharedWorld } from '../workflows/shared-world.ts';

@@ -11,7 +11,7 @@ import type { ScheduleHandle } from '../../src/client/schedule-handle.ts';
 import { ScheduleHandle as Handle } from '../../src/client/schedule-handle.ts';
 import type { InvocationInput } from '../../src/contract/invocation.ts';
 import type { RunInput, ScheduleInput } from '../../src/contract/schedule.ts';
-import { parseRun } from '../../src/contract/schemas.ts';
+import { parseRun } from '../../src/contract/run-schema.ts';
 import { invocationStart } from '../../src/contract/starts.ts';
 import { DefaultLogger, Runtime } from '@temporalio/worker';
 import { findTemporal } from '../../src/embedded/find-temporal.ts';

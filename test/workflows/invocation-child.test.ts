@@ -4,7 +4,7 @@ import { WorkflowFailedError } from '@temporalio/client';
 import proto from '@temporalio/proto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { RunInput } from '../../src/contract/schedule.ts';
-import { parseRun } from '../../src/contract/schemas.ts';
+import { parseRun } from '../../src/contract/run-schema.ts';
 import { invocationStart } from '../../src/contract/starts.ts';
 import type { TargetCall } from '../../src/contract/target.ts';
 import type { WorkflowTargetInput } from '../../src/contract/workflow-target.ts';

@@ -11,7 +11,7 @@ import { ScheduleHandle } from '../../src/client/schedule-handle.ts';
 import { isoInstant } from '../../src/contract/ids.ts';
 import type { InvocationInput, InvocationResult } from '../../src/contract/invocation.ts';
 import type { RunInput, ScheduleInput } from '../../src/contract/schedule.ts';
-import { parseRun } from '../../src/contract/schemas.ts';
+import { parseRun } from '../../src/contract/run-schema.ts';
 import { invocationStart, startRefusal } from '../../src/contract/starts.ts';
 import type { CallContext, TargetCall, Window } from '../../src/contract/target.ts';
 import { eventually } from './eventually.ts';

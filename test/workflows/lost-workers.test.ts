@@ -9,7 +9,7 @@ import { createActivities } from '../../activities/index.ts';
 import { createNames } from '../../src/contract/ids.ts';
 import type { InvocationInput } from '../../src/contract/invocation.ts';
 import { invocationStart } from '../../src/contract/starts.ts';
-import { parseRun } from '../../src/contract/schemas.ts';
+import { parseRun } from '../../src/contract/run-schema.ts';
 import { EVALUATIONS_MAX } from '../../src/core/limits.ts';
 import { createEmbeddedStore } from '../../src/store/embedded.ts';
 import type { Store } from '../../src/store/store.ts';
