@@ -2,6 +2,7 @@
 export type { BulkAct, BulkOptions, BulkResult } from './bulk.ts';
 export { InvocationHandle, type InvocationStatus, JobHandle } from './job-handle.ts';
 export { GatewayClient, type GatewayClientOptions } from './gateway-client.ts';
+export type { PreviewedTime, PreviewOptions, SchedulePreview } from './preview.ts';
 export { ScheduleHandle } from './schedule-handle.ts';
 export { type JobOptions, Scheduler, type SchedulerOptions } from './scheduler.ts';
 export { type FireQuery, type ScheduleListItem } from './schedules.ts';

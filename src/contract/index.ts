@@ -1,4 +1,5 @@
 /** `escapement/contract`: names, messages, definitions and errors. No dependency but types: safe in workflows. */
+export type { Calendar, CalendarContent, CalendarTold } from './calendars.ts';
 export {
   AlreadyExistsError,
   type ErrorCode,
