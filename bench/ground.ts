@@ -1,5 +1,5 @@
 /**
- * The ground that suites run on: a fresh Temporal dev server without any special setting, connections to it, and the
+ * The ground that suites run on: a fresh Temporal dev server, with no special setting unless one is asked for, connections to it, and the
  * embedded database in a temporary folder, as in `escapement dev`. Promise: it is gone when the suite ends, however it
  * ends. Used by the suites that compare or count on a live system.
  */
@@ -29,19 +29,27 @@ export interface Ground extends SuiteContext {
   atEnd(closer: () => Promise<unknown>): void;
 }
 
+/** Settings of the Temporal server that are not its own, such as `{'limit.blobSize.error': 1000}`. */
+type ServerSettings = Readonly<Record<string, number>>;
+
 export async function onFreshGround<T>(
   context: SuiteContext,
   use: (ground: Ground) => Promise<T>,
+  dynamicConfig: ServerSettings = {},
 ): Promise<T> {
   const closers: (() => Promise<unknown>)[] = [];
   try {
-    return await use(await open(context, closers));
+    return await use(await open(context, closers, dynamicConfig));
   } finally {
     for (const close of closers.toReversed()) await close();
   }
 }
 
-async function open(context: SuiteContext, closers: (() => Promise<unknown>)[]): Promise<Ground> {
+async function open(
+  context: SuiteContext,
+  closers: (() => Promise<unknown>)[],
+  dynamicConfig: ServerSettings,
+): Promise<Ground> {
   const atEnd = (closer: () => Promise<unknown>): void => void closers.push(closer);
   const folder = mkdtempSync(join(tmpdir(), 'escapement-bench-'));
   atEnd(async () => rmSync(folder, { recursive: true, force: true }));
@@ -50,7 +58,7 @@ async function open(context: SuiteContext, closers: (() => Promise<unknown>)[]):
   const ways = TEMPORAL_WAYS.filter((way) => way !== 'address');
   const found = await findTemporal({ ways, onProgress: context.progress });
   if (found.kind !== 'binary') throw new Error('no Temporal CLI was found');
-  const server = await startTemporalServer({ binary: found.path, headless: true });
+  const server = await startTemporalServer({ binary: found.path, headless: true, dynamicConfig });
   atEnd(() => server.stop());
   const store = await createEmbeddedStore({
     dataDir: join(folder, 'database'),

@@ -1,18 +1,14 @@
 /**
- * One repeat of the suite `fires`: both sides run all lanes at the same time on one server, one worker hosts what they
- * start, and afterwards their histories are read. Called by `suite.ts`.
+ * One repeat of the suite `fires`: both sides run all lanes at the same time on one server, and
+ * afterwards their histories are read. Called by `suite.ts`.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { bundleWorkflowCode, DefaultLogger, Worker } from '@temporalio/worker';
-import { createActivities } from '../../activities/index.ts';
 import type { Names } from '../../src/contract/ids.ts';
-import { builtBundle, eventually, type Ground, runWorkers } from '../ground.ts';
+import { eventually, type Ground } from '../ground.ts';
+import { allEvents, startTime, startTimes } from '../histories.ts';
 import { percentile } from '../statistics.ts';
 import { type Entrant, enterNative, enterOurs, type Lane } from './contestants.ts';
-import { allEvents, startTime, startTimes } from './histories.ts';
 
-/** As in the product's own worker. */
-const WORKFLOW_TASKS_MAX = 200;
 /** Fires before the counted ones: caches fill, code warms up, timers settle into their rhythm. */
 export const WARM_UP_MS = 6_000;
 /** The counted stretch begins at one of these, so that every lane has the same number of fires in it. */
@@ -33,32 +29,6 @@ export interface Score {
 export interface Scores {
   readonly ours: ReadonlyMap<number, Score>;
   readonly native: ReadonlyMap<number, Score>;
-}
-
-/** The product's worker for schedules with its ledger, and one worker for the no-op that both sides start. */
-export async function hostBoth(ground: Ground, names: Names): Promise<void> {
-  const { client, store, searchAttributes, connection, namespace } = ground;
-  const workflowsPath = new URL('./noop-workflow.ts', import.meta.url).pathname;
-  const shared = {
-    connection,
-    namespace,
-    maxConcurrentWorkflowTaskExecutions: WORKFLOW_TASKS_MAX,
-    maxConcurrentLocalActivityExecutions: WORKFLOW_TASKS_MAX,
-  };
-  const workers = await Promise.all([
-    Worker.create({
-      ...shared,
-      taskQueue: names.schedulesQueue,
-      workflowBundle: builtBundle(),
-      activities: createActivities({ client, store, names, searchAttributes }),
-    }),
-    Worker.create({
-      ...shared,
-      taskQueue: names.invocationsQueue,
-      workflowBundle: await bundleWorkflowCode({ workflowsPath, logger: new DefaultLogger('ERROR') }),
-    }),
-  ]);
-  runWorkers(ground, workers);
 }
 
 /** Runs the lanes, `lengthMs` of them counted, and answers the scores by interval. */

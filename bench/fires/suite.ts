@@ -5,10 +5,11 @@
 import { randomUUID } from 'node:crypto';
 import { createNames } from '../../src/contract/ids.ts';
 import { type Ground, onFreshGround } from '../ground.ts';
+import { hostBoth } from '../hosts.ts';
 import { type Goal, type Measured, type Row, type Settings, type Suite, toRow } from '../suite.ts';
 import { countQuiet, QUIET_MS } from './quiet.ts';
 import type { Lane } from './contestants.ts';
-import { GRID_MS, hostBoth, race, type Score, type Scores, WARM_UP_MS } from './race.ts';
+import { GRID_MS, race, type Score, type Scores, WARM_UP_MS } from './race.ts';
 
 const SECOND = 1_000;
 /** Five seconds in two lanes: twice the fires in the same time. */

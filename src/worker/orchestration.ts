@@ -24,8 +24,13 @@ import { registerSearchAttributes } from './search-attributes.ts';
 
 /** Slots for workflow tasks: local activities hold them, so the SDK's 40 let slow databases delay fires. */
 const WORKFLOW_TASKS_MAX = 200;
-/** Workflows kept in memory: about 600 take a GB. */
-const CACHED_WORKFLOWS_MAX = 600;
+/** Bounds of each of the two workers; the benchmarks' workers have the same. */
+export const WORKER_BOUNDS = {
+  maxConcurrentWorkflowTaskExecutions: WORKFLOW_TASKS_MAX,
+  maxConcurrentLocalActivityExecutions: WORKFLOW_TASKS_MAX,
+  /** Workflows kept in memory: about 600 take a GB. */
+  maxCachedWorkflows: 600,
+} as const;
 const SHUTDOWN_GRACE_MS = 5_000;
 
 export interface OrchestrationOptions {
@@ -67,9 +72,7 @@ export async function createOrchestrationWorker(options: OrchestrationOptions): 
     namespace,
     activities,
     workflowBundle: options.workflowBundle ?? (await loadWorkflowBundle()),
-    maxConcurrentWorkflowTaskExecutions: WORKFLOW_TASKS_MAX,
-    maxConcurrentLocalActivityExecutions: WORKFLOW_TASKS_MAX,
-    maxCachedWorkflows: CACHED_WORKFLOWS_MAX,
+    ...WORKER_BOUNDS,
     shutdownGraceTime: SHUTDOWN_GRACE_MS,
     ...(options.dataConverter && { dataConverter: options.dataConverter }),
     ...(options.interceptors && { interceptors: options.interceptors }),

@@ -1,6 +1,6 @@
 /**
- * Counts in Temporal's own records: a workflow's events over all its runs, and when workflows began. Used by the suite
- * `fires`. Both sides are read in the same way; nothing here knows which is which.
+ * Counts in Temporal's own records: a workflow's events over all its runs, and when workflows began. Used by the suites
+ * that compare. Both sides are read in the same way; nothing here knows which is which.
  */
 import { type Client, WorkflowNotFoundError } from '@temporalio/client';
 import proto from '@temporalio/proto';
