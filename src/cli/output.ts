@@ -83,7 +83,14 @@ export async function table(
   if (rows.length === 0) return empty;
   const { default: Table } = await import('cli-table3');
   const drawn = new Table({ head: [...head], chars: NO_LINES, style: NO_STYLE });
-  for (const row of rows) drawn.push(row.map((cell) => String(cell ?? '')));
+  const texts = rows.map((row) => row.map((cell) => String(cell ?? '')));
+  const last = head.length - 1;
+  const room = terminalWidth() - head.slice(0, last).reduce((sum, _, at) => sum + widthOf(at), 0);
+  function widthOf(at: number): number {
+    return 3 + Math.max(...[head, ...texts].map((row) => row[at]?.length ?? 0));
+  }
+  // The last column is the one with sentences; where there is no room for them they are as well cut by the terminal.
+  for (const row of texts) drawn.push(row.map((text, at) => (at === last ? wrapped(text, room) : text)));
   return drawn
     .toString()
     .split('\n')
@@ -98,18 +105,43 @@ const NO_LINES = {
   ...{ left: '', 'left-mid': '', mid: '', 'mid-mid': '', right: '', 'right-mid': '', middle: '   ' },
 };
 
+/** Columns of the terminal; a file or a pipe has any number. */
+function terminalWidth(): number {
+  return process.stdout.isTTY ? process.stdout.columns : Infinity;
+}
+
+const WRAPPED_WIDTH_MIN = 20;
+
+/** Broken at spaces to lines of at most `width`, as far as its words allow. */
+function wrapped(text: string, width: number): string {
+  if (width === Infinity || width < WRAPPED_WIDTH_MIN) return text;
+  const lines: string[] = [];
+  for (const line of text.split('\n')) {
+    let current = '';
+    for (const word of line.split(' ')) {
+      if (current !== '' && current.length + 1 + word.length > width) {
+        lines.push(current);
+        current = word;
+      } else current = current === '' ? word : `${current} ${word}`;
+    }
+    lines.push(current);
+  }
+  return lines.join('\n');
+}
+
+function indented(text: string, width: number): string {
+  return wrapped(text, terminalWidth() - width).replaceAll('\n', `\n${' '.repeat(width)}`);
+}
+
 /** Lines of `name  value`, the names padded to one width; entries without a value are left out. */
 export function card(entries: readonly (readonly [string, string | undefined])[]): string {
   const shown = entries.filter((entry): entry is [string, string] => entry[1] !== undefined);
   const width = Math.max(...shown.map(([name]) => name.length));
-  return shown
-    .map(
-      ([name, value]) => `  ${name.padEnd(width)}   ${value.replaceAll('\n', `\n${' '.repeat(width + 5)}`)}`,
-    )
-    .join('\n');
+  return shown.map(([name, value]) => `  ${name.padEnd(width)}   ${indented(value, width + 5)}`).join('\n');
 }
 
 /** A section under a card. */
 export function section(title: string, lines: readonly string[]): string {
-  return lines.length === 0 ? '' : `\n\n${title}\n${lines.map((line) => `  ${line}`).join('\n')}`;
+  if (lines.length === 0) return '';
+  return `\n\n${title}\n${lines.map((line) => `  ${indented(line, 4)}`).join('\n')}`;
 }

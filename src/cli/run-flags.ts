@@ -4,8 +4,8 @@
  */
 import { type Command, Option } from 'commander';
 import { type InputIssue, InvalidInputError } from '../contract/errors.ts';
-import type { RunInput } from '../contract/schedule.ts';
-import { decimal, wholeNumber } from './arguments.ts';
+import type { RunInput, SearchAttributesInput } from '../contract/schedule.ts';
+import { decimal, repeated, wholeNumber } from './arguments.ts';
 
 export interface RunFlags {
   readonly target?: string;
@@ -24,8 +24,11 @@ export interface RunFlags {
   readonly retryAge?: string;
   readonly attemptTimeout?: string;
   readonly heartbeatTimeout?: string;
+  readonly scheduleToStart?: string;
   readonly startDeadline?: string;
   readonly consistency?: 'atLeastOnce' | 'atMostOnce';
+  readonly memo?: string;
+  readonly searchAttribute?: readonly string[];
 }
 
 export function addRunFlags(command: Command): Command {
@@ -46,9 +49,16 @@ export function addRunFlags(command: Command): Command {
     .option('--retry-age <length>', 'retries until this long after the first run')
     .option('--attempt-timeout <length>', 'one try at most; default 1h')
     .option('--heartbeat-timeout <length>', 'silence after which a try is lost; default 10s')
+    .option('--schedule-to-start <length>', 'for the granted worker to pick it up; default 10s')
     .option('--start-deadline <length>', 'too late to start at all after this')
     .addOption(
       new Option('--consistency <rule>', 'default atLeastOnce').choices(['atLeastOnce', 'atMostOnce']),
+    )
+    .option('--memo <json>', 'an object, put on every run')
+    .option(
+      '--search-attribute <name=type:value>',
+      'put on every run: Team=keyword:blue, Cost=int:3, Tags=keywordList:a,b (repeatable)',
+      repeated,
     );
 }
 
@@ -66,7 +76,11 @@ export function readRunFlags(subject: string, flags: RunFlags, base?: RunInput):
     coefficient: flags.retryCoefficient,
     ageLimit: flags.retryAge,
   });
-  const timeouts = defined({ attempt: flags.attemptTimeout, heartbeat: flags.heartbeatTimeout });
+  const timeouts = defined({
+    attempt: flags.attemptTimeout,
+    heartbeat: flags.heartbeatTimeout,
+    scheduleToStart: flags.scheduleToStart,
+  });
   return {
     ...what,
     ...defined({
@@ -75,6 +89,10 @@ export function readRunFlags(subject: string, flags: RunFlags, base?: RunInput):
       priority: flags.priority,
       startDeadline: flags.startDeadline,
       consistency: flags.consistency,
+      searchAttributes: attributesOf(subject, flags.searchAttribute),
+    }),
+    ...(flags.memo !== undefined && {
+      memo: parseJson(subject, '--memo', flags.memo) as NonNullable<RunInput['memo']>,
     }),
     ...(dataset !== undefined && { dataset }),
     ...(retry !== undefined && { retry: { ...base?.retry, ...retry } }),
@@ -109,6 +127,29 @@ function datasetOf(subject: string, flags: RunFlags, base: RunInput['dataset']):
   throw new InvalidInputError(subject, [
     { path: '--dataset', message: 'is missing: --dataset-mode and --warm-wait say how to treat one' },
   ]);
+}
+
+/** `Name=type:value`, as the SDK wants them; what a type's values may be is checked by the schema. */
+function attributesOf(
+  subject: string,
+  given: readonly string[] | undefined,
+): SearchAttributesInput | undefined {
+  if (given === undefined) return undefined;
+  const entries = given.map((text) => {
+    const [, name = '', type = '', value = ''] = /^([^=]+)=([A-Za-z]+):(.*)$/s.exec(text) ?? [];
+    if (name !== '') return [name, { type, value: valueOf(type, value) }];
+    const message = `"${text}" is not NAME=TYPE:VALUE: write for example Team=keyword:blue`;
+    throw new InvalidInputError(subject, [{ path: '--search-attribute', message }]);
+  });
+  return Object.fromEntries(entries) as SearchAttributesInput;
+}
+
+/** Anything that does not fit stays text, which the schema refuses by its name. */
+function valueOf(type: string, value: string): unknown {
+  if (type === 'keywordList') return value.split(',');
+  const isNumber = type === 'int' || type === 'double';
+  if (isNumber && value.trim() !== '' && Number.isFinite(Number(value))) return Number(value);
+  return type === 'bool' && /^(true|false)$/.test(value) ? value === 'true' : value;
 }
 
 /** @throws InvalidInputError */
