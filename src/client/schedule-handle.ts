@@ -245,6 +245,7 @@ export class ScheduleHandle {
     const { cause } = error;
     if (!(cause instanceof ApplicationFailure)) return error;
     const [details] = cause.details ?? [];
+    if (cause.type === 'ScheduleNotExists') return this.#notExists(error);
     if (cause.type === 'RevisionConflict') {
       const given = isRecord(details) ? details : {};
       return new EscapementError('RevisionConflict', cause.message, given, { cause: error });
