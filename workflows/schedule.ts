@@ -264,9 +264,11 @@ async function continueSchedule(host: Host, continueAsNewEvery?: number): Promis
 
 async function close(host: Host, inbox: Inbox): Promise<void> {
   await flush(host);
-  const { running } = host.state;
-  if (host.deleted?.cancelRunning === true && running !== undefined) {
-    await local.cancelInvocation(running, `schedule "${host.id}" was deleted`);
+  if (host.deleted?.cancelRunning === true) {
+    const { running, active } = host.state;
+    const going = new Set(active.map(({ invocationId }) => invocationId));
+    if (running !== undefined) going.add(running);
+    for (const one of going) await local.cancelInvocation(one, `schedule "${host.id}" was deleted`);
   }
   do {
     for (const { reply } of inbox.notes.splice(0)) {

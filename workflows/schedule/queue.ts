@@ -9,7 +9,7 @@ import { triggerRow } from '../../src/core/fires.ts';
 import { admit, needsQueue } from '../../src/core/policy/overlap.ts';
 import { addPending, leader, nextTimeoutMs, release } from '../../src/core/policy/triggering.ts';
 import { feed, type Host, owner } from './host.ts';
-import { isGoing } from './runs.ts';
+import { awaitEnd, isGoing } from './runs.ts';
 import { book } from './state.ts';
 
 export interface EnqueueOptions {
@@ -105,6 +105,22 @@ export function settle(
 ): void {
   book(host.state, triggerRow(owner(host), trigger, outcome, { atMs: host.nowMs, reason }));
   giveBackRun(host, trigger);
+  if (outcome !== 'deleted' && trigger.kind === 'fire') countAnew(host);
+}
+
+/** A relative schedule counts from the end of a run: where its fire does not run, from that of the one that stood before it. */
+function countAnew(host: Host): void {
+  const { state, nowMs } = host;
+  if (state.timing.kind !== 'relative') return;
+  const live = state.active.findLast((run) => run.backlog === undefined);
+  const blocker = host.starts.at(-1)?.invocationId ?? live?.invocationId;
+  if (blocker === undefined) {
+    feed(host, { kind: 'rewind' }, nowMs);
+    return;
+  }
+  state.waitingFor = blocker;
+  // One that is about to start and does not is found missing.
+  awaitEnd(host, blocker, nowMs);
 }
 
 /** A limited run that was spent on a fire that does not start. */
