@@ -17,7 +17,7 @@ export interface Order {
 }
 
 const REPEATS_MAX = 20;
-/** At an interval of a second, an hour. */
+/** At an interval of a second, an hour; a suite may allow for more. */
 const COUNT_MAX = 3_600;
 const COUNT_MIN = 5;
 
@@ -44,12 +44,13 @@ export function readOrder(
   if (count === undefined && values.count !== undefined) {
     throw new BadArguments(`suite "${name}" takes no --count`);
   }
+  const countMax = suite.countMax ?? COUNT_MAX;
   return {
     suite: name,
     json: values.json ?? false,
     settings: {
       repeats: wholeNumber('--repeats', values.repeats, 1, REPEATS_MAX) ?? repeats,
-      count: wholeNumber('--count', values.count, COUNT_MIN, COUNT_MAX) ?? count ?? 0,
+      count: wholeNumber('--count', values.count, COUNT_MIN, countMax) ?? count ?? 0,
     },
   };
 }

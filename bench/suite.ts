@@ -26,6 +26,8 @@ export interface Suite {
   readonly defaults: { readonly repeats: number; readonly count?: number };
   /** What `--count` counts, for the list of suites. */
   readonly counts?: string;
+  /** Default 3600, at an interval of a second an hour. */
+  readonly countMax?: number;
   /** About how long a run takes, ms. */
   lengthMs(settings: Settings): number;
   run(settings: Settings, context: SuiteContext): Promise<readonly Row[]>;

@@ -27,6 +27,12 @@ test('options may stand on either side of the suite', () => {
   expect(read('--count=150', '--repeats=1', '--json', 'fires')).toEqual(order);
 });
 
+test('a suite may count further than others', () => {
+  const suites = { flood: { ...suite({ repeats: 1, count: 10_000 }), countMax: 100_000 } };
+  expect(readOrder(['flood', '--count', '50000'], suites)?.settings.count).toBe(50_000);
+  expect(() => readOrder(['flood', '--count', '100001'], suites)).toThrow('from 5 to 100000, got "100001"');
+});
+
 test.each([
   { args: ['wires'], says: /no suite "wires".*fires, start/ },
   { args: ['toString'], says: /no suite "toString"/ },
