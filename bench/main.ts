@@ -6,6 +6,7 @@
  */
 import { DefaultLogger, Runtime } from '@temporalio/worker';
 import { BadArguments, type Order, readOrder } from './command-line.ts';
+import { catchUp } from './catch-up/suite.ts';
 import { fires } from './fires/suite.ts';
 import { flood } from './flood/suite.ts';
 import { herd } from './herd/suite.ts';
@@ -13,7 +14,7 @@ import { next } from './next/suite.ts';
 import { start } from './start/suite.ts';
 import { type Suite, toJson, toTable } from './suite.ts';
 
-const SUITES: Readonly<Record<string, Suite>> = { fires, flood, herd, next, start };
+const SUITES: Readonly<Record<string, Suite>> = { 'catch-up': catchUp, fires, flood, herd, next, start };
 /** A run may take this much longer than it said, for a cold cache and a busy machine, before it is given up. */
 const SPARE_MS = 5 * 60_000;
 
