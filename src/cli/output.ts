@@ -39,7 +39,7 @@ const INSTANTS = new Set([
 ]);
 
 /** What users hand in and get out is theirs: its fields keep their names and values. */
-const OPAQUE = new Set(['input', 'result']);
+const OPAQUE = new Set(['input', 'result', 'memo', 'searchAttributes']);
 
 /**
  * A value as `--json` shows it: instants are ISO 8601 in UTC and lose the `Ms` of their names (`startedAtMs` becomes
