@@ -36,6 +36,7 @@ import { compileSpec } from '../core/cron/spec.ts';
 import { orUnavailable } from './connect.ts';
 import { checkSchedule, readCalendars } from './definition.ts';
 import type { GatewayClient } from './gateway-client.ts';
+import { createMessageRate, type MessageRate } from './message-rate.ts';
 
 /** How long a change may wait for a worker; the change itself takes milliseconds. */
 const ANSWER_TIMEOUT_MS = 15_000;
@@ -59,17 +60,23 @@ export class ScheduleHandle {
   readonly #client: Client;
   readonly #names: Names;
   readonly #gateway: GatewayClient | undefined;
+  readonly #rate: MessageRate;
 
-  /** @param gateway what `nextTimes` asks for calendars; nothing else needs it */
+  /**
+   * @param gateway what `nextTimes` asks for calendars; nothing else needs it
+   * @param rate shared by the handles of a schedule; default: one of its own
+   */
   constructor(
     client: Client,
     names: Names,
     readonly id: string,
     gateway?: GatewayClient,
+    rate: MessageRate = createMessageRate(),
   ) {
     this.#client = client;
     this.#names = names;
     this.#gateway = gateway;
+    this.#rate = rate;
   }
 
   get workflowId(): string {
@@ -196,6 +203,7 @@ export class ScheduleHandle {
   async delete(request: DeleteRequest = {}): Promise<void> {
     await this.#call(async () => {
       const handle = this.#client.workflow.getHandle(this.workflowId);
+      await this.#rate.turn(this.id);
       await handle.signal(scheduleSignals.delete, request);
       await this.#soon(() => handle.result());
     });
@@ -208,6 +216,7 @@ export class ScheduleHandle {
       // Sent again it is the same request.
       const updateId = randomUUID();
       for (let attempt = 1; ; attempt += 1) {
+        await this.#rate.turn(this.id);
         try {
           return await this.#soon(() => handle.executeUpdate(update, { args: [request], updateId }));
         } catch (error) {

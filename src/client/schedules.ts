@@ -13,6 +13,7 @@ import { actOnMany, type BulkAct, type BulkOptions, type BulkResult } from './bu
 import { checkWithCalendars } from './definition.ts';
 import type { GatewayClient } from './gateway-client.ts';
 import { instantMs, refuseId } from './given.ts';
+import { createMessageRate } from './message-rate.ts';
 import { PREVIEW_COUNT_MAX, type PreviewOptions, previewOf, type SchedulePreview } from './preview.ts';
 import { ScheduleHandle } from './schedule-handle.ts';
 
@@ -36,6 +37,7 @@ export class Schedules {
   readonly #client: Client;
   readonly #names: Names;
   readonly #gateway: GatewayClient | undefined;
+  readonly #rate = createMessageRate();
 
   /** @param gateway what `fires` asks; nothing else needs it */
   constructor(client: Client, names: Names, gateway?: GatewayClient) {
@@ -87,7 +89,7 @@ export class Schedules {
   /** A handle; whether the schedule exists shows with the first call on it. */
   get(id: string): ScheduleHandle {
     refuseId('schedule', id);
-    return new ScheduleHandle(this.#client, this.#names, id, this.#gateway);
+    return new ScheduleHandle(this.#client, this.#names, id, this.#gateway, this.#rate);
   }
 
   async delete(id: string, options: { readonly cancelRunning?: boolean } = {}): Promise<void> {

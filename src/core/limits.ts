@@ -82,6 +82,13 @@ export const TICK_EARLY_RETRY_MS = SECOND;
 export const PLAN_AGE_MS_MAX = 7 * DAY;
 /** Messages taken in one run of the workflow before it continues as new; Temporal refuses at 10,000. */
 export const SIGNALS_PER_RUN_MAX = 1_000;
+/**
+ * Messages that one client sends to one schedule. While a workflow task runs the server keeps 100 events back for it, and
+ * fails the task with the next: at this rate a task may take a second.
+ */
+export const MESSAGES_PER_SECOND = 100;
+/** Sent at once to a schedule that was left in peace. */
+export const MESSAGES_BURST = 100;
 /** Starts in one `advance`: at about 5 ms each, a local activity stays well under a second. */
 export const STARTS_PER_ADVANCE_MAX = 50;
 /** Ledger rows kept in the workflow's state while the database is away; past it they collapse into spans. */
