@@ -40,11 +40,8 @@ export async function moveOccurrence(
 
 /** One line of `describe`. */
 export function occurrenceLine({ nominalMs, act, toMs, isDue, actor, reason }: Occurrence): string {
-  const what = {
-    skip: 'skipped',
-    move: `moved to ${isoInstant(toMs ?? nominalMs)}`,
-    hold: isDue === true ? 'held, and due: runs when it is restored' : 'held',
-  };
+  const what = { skip: 'skipped', move: `moved to ${isoInstant(toMs ?? nominalMs)}`, hold: 'held' };
   const by = actor === undefined ? '' : ` by ${actor}`;
-  return `${isoInstant(nominalMs)}   ${what[act]}${by}${reason === undefined ? '' : ` (${reason})`}`;
+  const now = isDue === true ? ', due: runs when it is restored' : '';
+  return `${isoInstant(nominalMs)}   ${what[act]}${by}${now}${reason === undefined ? '' : ` (${reason})`}`;
 }

@@ -48,7 +48,7 @@ export async function describeSchedule(id: string, options: GlobalOptions): Prom
 
 /** What will be due as things stand: nothing of what a pause, a switch or an occurrence holds back. */
 function nextTimes(
-  { id, state, timing, nextTimesMs, definition, occurrences }: ScheduleDescription,
+  { id, state, timing, nextTimesMs, definition, occurrences, runsLeft = NEXT_SHOWN }: ScheduleDescription,
   spec: CompiledSpec | undefined,
   nowMs: number,
 ): readonly number[] {
@@ -60,7 +60,7 @@ function nextTimes(
     .filter(({ nominalMs }) => !changed.has(nominalMs))
     .map(({ dueMs }) => dueMs);
   const moved = occurrences.flatMap(({ toMs }) => (toMs === undefined ? [] : [toMs]));
-  return [...planned, ...moved].toSorted((a, b) => a - b).slice(0, NEXT_SHOWN);
+  return [...planned, ...moved].toSorted((a, b) => a - b).slice(0, Math.min(NEXT_SHOWN, runsLeft));
 }
 
 export type FiresOptions = GlobalOptions & {

@@ -51,9 +51,9 @@ export async function createSchedule(id: string, options: CreateOptions): Promis
     return (await scheduler.schedules.create(id, schedule)).workflowId;
   });
   const enabled = schedule.enabled !== false;
-  // Of a relative schedule only the first is known: the others count from the ends of runs.
-  const known = spec.timing.kind === 'relative' ? 1 : NEXT_SHOWN;
-  const nextTimes = enabled ? spec.times(Date.now(), Number.MAX_SAFE_INTEGER, known) : [];
+  const count = Math.min(NEXT_SHOWN, definition.limitedRuns ?? NEXT_SHOWN);
+  const { next } = previewOf(checked, Date.now(), { id, count });
+  const nextTimes = enabled ? next.map(({ dueAtMs }) => dueAtMs) : [];
   print(
     {
       json: { id, workflowId, enabled, nextTimesMs: nextTimes, notes: spec.notes },
