@@ -4,14 +4,14 @@
  */
 import { isoInstant } from '../contract/ids.ts';
 import type { ScheduleDescription, Suspension } from '../contract/messages.ts';
-import type { CatchUp, RunPolicy, ScheduleSpec, TriggeringPolicy } from '../contract/schedule.ts';
+import type { CatchUp, RunPolicy, TriggeringPolicy } from '../contract/schedule.ts';
 import type { AffectedDate, CompiledSpec } from '../core/cron/spec.ts';
 import { formatDuration } from '../core/duration.ts';
 import { clockChangeLines } from './clock-changes.ts';
 import { card, section } from './output.ts';
 import { backlogLine } from './schedule-backlogs.ts';
 import { occurrenceLine } from './schedule-occurrences.ts';
-import { exceptText } from './spec-text.ts';
+import { exceptText, jitterText, whatText, whenText } from './spec-text.ts';
 
 /** What a person looks at: a longer list has a command of its own, or stands in `--json`. */
 const LISTED_MAX = 5;
@@ -74,7 +74,7 @@ function definitionEntries({ definition, runsLeft }: ScheduleDescription): Entri
     ['note', note],
     ['when', whenText(spec)],
     ['except', exceptText(spec)],
-    ['jitter', spec.jitterMs === undefined ? undefined : `less than ${formatDuration(spec.jitterMs)}`],
+    ['jitter', jitterText(spec)],
     ...runEntries(run),
     triggering === undefined ? ['overlap', overlap] : ['triggering', triggeringText(triggering)],
     ['catch up', catchUpText(catchUp)],
@@ -85,24 +85,11 @@ function definitionEntries({ definition, runsLeft }: ScheduleDescription): Entri
   ];
 }
 
-function whenText(spec: ScheduleSpec): string {
-  const settings = [
-    spec.timeZone,
-    spec.phaseMs !== undefined && `shifted by ${formatDuration(spec.phaseMs)}`,
-    spec.anchorMs !== undefined && `counted from ${isoInstant(spec.anchorMs)}`,
-    spec.startAtMs !== undefined && `from ${isoInstant(spec.startAtMs)}`,
-    spec.endAtMs !== undefined && `until ${isoInstant(spec.endAtMs)}`,
-    spec.dstGap !== undefined && `gap ${spec.dstGap}`,
-    spec.dstRepeat !== undefined && `repeat ${spec.dstRepeat}`,
-  ];
-  return `${spec.expressions.join(' | ')} (${settings.filter(Boolean).join(', ')})`;
-}
-
-function runEntries({ target, pool, size, dataset, priority, memo, searchAttributes }: RunPolicy): Entries {
-  const where = size === 0 ? ', without capacity' : ` on pool ${pool}, size ${size}`;
+function runEntries(run: RunPolicy): Entries {
+  const { target, dataset, memo, searchAttributes } = run;
   const attributes = Object.entries(searchAttributes ?? {});
   return [
-    ['what', `${target.name}${where}${priority === 0 ? '' : `, priority ${priority}`}`],
+    ['what', whatText(run)],
     ['input', target.input === undefined ? undefined : JSON.stringify(target.input)],
     ['dataset', dataset && `${dataset.id}, ${dataset.mode}`],
     ['memo', memo && JSON.stringify(memo)],

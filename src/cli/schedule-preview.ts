@@ -4,15 +4,15 @@ import type { SchedulePreview } from '../client/preview.ts';
 import { clockChangeLines } from './clock-changes.ts';
 import { card, print, section } from './output.ts';
 import type { GlobalOptions } from './session.ts';
-import { exceptText } from './spec-text.ts';
+import { exceptText, jitterText, whatText, whenText } from './spec-text.ts';
 
 export function printPreview(id: string, preview: SchedulePreview, options: GlobalOptions): void {
   const { definition, next, affectedDates, firesPerDay, timeZone } = preview;
-  const { expressions } = definition.spec;
   const entries: readonly (readonly [string, string | undefined])[] = [
-    ['when', `${expressions.join(' | ')} (${definition.spec.timeZone})`],
+    ['when', whenText(definition.spec)],
     ['except', exceptText(definition.spec)],
-    ['what', `${definition.run.target.name} on pool ${definition.run.pool}, size ${definition.run.size}`],
+    ['jitter', jitterText(definition.spec)],
+    ['what', whatText(definition.run)],
     ['fires', firesPerDay === undefined ? undefined : `${Number(firesPerDay.toFixed(2))} a day`],
   ];
   const lines = next.map(({ dueAtMs, local }) =>

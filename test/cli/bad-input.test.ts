@@ -2,6 +2,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { InvalidInputError } from '../../src/contract/errors.ts';
 import { checkSystem, readSystemFile } from '../../src/cli/system-file.ts';
@@ -210,6 +211,11 @@ jobs:
       'jobs.aimless.target',
     ]);
     expect(error.message).toMatch(/^demo\.yaml: /);
+  });
+
+  test.each(['demo.yaml', 'schedules.yaml'])('that is an example of ours (%s) is accepted', (name) => {
+    const path = fileURLToPath(new URL(`../../examples/${name}`, import.meta.url));
+    expect(Object.keys(readSystemFile(path).schedules).length).toBeGreaterThan(3);
   });
 
   test('that is no YAML is refused with its line', () => {
