@@ -31,8 +31,7 @@ export interface Account {
 export async function accountOf(ground: Ground, names: Names, stretch: Stretch): Promise<Account> {
   const { scheduleId } = stretch;
   const times = timesOf(stretch);
-  const rows = await automaticFires(ground, stretch);
-  const inRows = rows.reduce((sum, { count }) => sum + count, 0);
+  const inRows = countOf(await automaticFires(ground, stretch));
   const started = await startTimes(
     ground.client,
     times.map((nominalMs) => names.fireInvocationId(scheduleId, nominalMs)),
@@ -46,20 +45,23 @@ export async function accountOf(ground: Ground, names: Names, stretch: Stretch):
   };
 }
 
-/** Waits until the last due time of the stretch is in the ledger; false where it does not come there. */
+/** Waits until the ledger has as many due times as there were in the stretch; false where it does not get them. */
 export async function accounted(ground: Ground, stretch: Stretch, withinMs: number): Promise<boolean> {
-  const { scheduleId, everyMs, untilMs } = stretch;
-  const lastMs = untilMs - everyMs;
-  const ask = async () => (await automaticFires(ground, { ...stretch, fromMs: lastMs })).at(0);
+  const { scheduleId } = stretch;
+  const due = timesOf(stretch).length;
+  const ask = async () => (countOf(await automaticFires(ground, stretch)) >= due ? true : undefined);
   try {
-    await eventually(ground, `${scheduleId}: the ledger row of its last due time`, withinMs, ask);
-    return true;
+    return await eventually(ground, `${scheduleId}: ledger rows of ${due} due times`, withinMs, ask);
   } catch (error) {
     ground.signal.throwIfAborted();
     // It shows in the row of those that are not accounted for.
     ground.progress(error instanceof Error ? error.message : String(error));
     return false;
   }
+}
+
+function countOf(rows: readonly Fire[]): number {
+  return rows.reduce((sum, { count }) => sum + count, 0);
 }
 
 /** Rows of nominal times, singly and in spans, newest first. */

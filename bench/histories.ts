@@ -37,7 +37,8 @@ export async function allEvents(
 
 type Event = proto.temporal.api.history.v1.IHistoryEvent;
 
-async function eventsOf(client: Client, workflowId: string, runId: string): Promise<readonly Event[]> {
+/** Those of one run. */
+export async function eventsOf(client: Client, workflowId: string, runId: string): Promise<readonly Event[]> {
   const { events } = await client.workflow.getHandle(workflowId, runId).fetchHistory();
   return events ?? [];
 }

@@ -12,9 +12,18 @@ import { flood } from './flood/suite.ts';
 import { herd } from './herd/suite.ts';
 import { next } from './next/suite.ts';
 import { start } from './start/suite.ts';
+import { state } from './state/suite.ts';
 import { type Suite, toJson, toTable } from './suite.ts';
 
-const SUITES: Readonly<Record<string, Suite>> = { 'catch-up': catchUp, fires, flood, herd, next, start };
+const SUITES: Readonly<Record<string, Suite>> = {
+  'catch-up': catchUp,
+  fires,
+  flood,
+  herd,
+  next,
+  start,
+  state,
+};
 /** A run may take this much longer than it said, for a cold cache and a busy machine, before it is given up. */
 const SPARE_MS = 5 * 60_000;
 
