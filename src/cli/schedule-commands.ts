@@ -1,6 +1,6 @@
 /** `escapement schedule …`: flags and help. What the commands do is loaded when one of them runs. */
-import { type Command, Option } from 'commander';
-import { id as idOf, instant, instantOrLength, limit, wholeNumber } from './arguments.ts';
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import { id as idOf, instant, instantOrLength, limit, repeated, wholeNumber } from './arguments.ts';
 import type { Act, ActOptions, SuspendOptions } from './schedule-acts.ts';
 import type { ManyOptions } from './schedule-bulk.ts';
 import { addScheduleFlags } from './schedule-flags.ts';
@@ -12,6 +12,7 @@ import {
   addRevisions,
   addTrigger,
 } from './schedule-times-commands.ts';
+import { UNSETTABLE } from './schedule-unset.ts';
 import type { ChangeOptions, CreateOptions } from './schedule-write.ts';
 import type { GlobalOptions } from './session.ts';
 
@@ -48,12 +49,22 @@ function addWriting(schedule: Command): void {
     .description('change what the flags name, or all of it with --file')
     .argument('<id>', 'of the schedule', idOf('schedule'));
   addNoteFlags(addScheduleFlags(change))
+    .addOption(
+      new Option('--unset <setting>', `not set any more (repeatable): ${UNSETTABLE.join(', ')}`).argParser(
+        oneOfUnsettable,
+      ),
+    )
     .option('--revision <n>', 'refused unless it is at this revision', wholeNumber)
     .option('--strict', STRICT)
     .action(async (id: string, _options: unknown, command: Command) => {
       const { changeSchedule } = await import('./schedule-write.ts');
       await changeSchedule(id, command.optsWithGlobals<ChangeOptions>());
     });
+}
+
+function oneOfUnsettable(text: string, before: readonly string[] | undefined): readonly string[] {
+  if (UNSETTABLE.includes(text)) return repeated(text, before);
+  throw new InvalidArgumentError(`Give one of ${UNSETTABLE.join(', ')}.`);
 }
 
 function addReading(schedule: Command): void {

@@ -13,6 +13,7 @@ import { stateLine } from './schedule-card.ts';
 import { defaultActor, type GlobalOptions, openGateway, withScheduler } from './session.ts';
 import { defined } from './run-flags.ts';
 import { printPreview } from './schedule-preview.ts';
+import { unset } from './schedule-unset.ts';
 import { readDocument } from './system-file.ts';
 
 export type CreateOptions = GlobalOptions &
@@ -26,6 +27,7 @@ export type CreateOptions = GlobalOptions &
 export type ChangeOptions = GlobalOptions &
   ScheduleFlags & {
     readonly strict?: boolean;
+    readonly unset?: readonly string[];
     readonly revision?: number;
     readonly reason?: string;
     readonly actor?: string;
@@ -97,7 +99,11 @@ async function overPresent(
   describe: () => Promise<{ readonly definition: ScheduleDefinition; readonly revision: number }>,
 ): Promise<{ readonly schedule: ScheduleInput; readonly revision: number }> {
   const present = await describe();
-  const schedule = readScheduleFlags(subject, options, inputOf(present.definition));
+  const schedule = readScheduleFlags(
+    subject,
+    options,
+    unset(inputOf(present.definition), options.unset ?? []),
+  );
   return { schedule, revision: options.revision ?? present.revision };
 }
 

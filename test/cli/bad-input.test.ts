@@ -96,6 +96,11 @@ describe('a command line that cannot be understood', () => {
     ],
     ['an occurrence at nonsense', ['schedule', 'occurrence', 'skip', 'x', 'noon'], /instant[^]*ISO 8601/],
     ['a move to nowhere', ['schedule', 'occurrence', 'move', 'x', '2026-01-01T00:00:00Z'], /--to/],
+    [
+      'a setting that cannot be unset',
+      ['schedule', 'change', 'x', '--unset', 'spec'],
+      /--unset[^]*Give one of phase/,
+    ],
     ['a revision that is none', ['schedule', 'revert', 'x', 'latest'], /revision[^]*whole number/],
     [
       'triggers in a file and beside it',

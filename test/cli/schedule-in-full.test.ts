@@ -229,12 +229,23 @@ describe('policies', () => {
       /^revision .*\n2 \(present\) .* tester +calmer\n1 /,
     );
 
+    const unset = ['exclude', 'jitter', 'limited-runs', 'triggers', 'memo', 'dst-gap'];
+    const less = await json<{ definition: { spec: object; run: object } }>(
+      ...['change', 'full', ...unset.flatMap((name) => ['--unset', name])],
+    );
+    for (const gone of ['exclude', 'jitterMs', 'dstGap'])
+      expect(less.definition.spec).not.toHaveProperty(gone);
+    for (const gone of ['limitedRuns', 'triggers']) expect(less.definition).not.toHaveProperty(gone);
+    expect(less.definition.run).not.toHaveProperty('memo');
+    expect(less).toMatchObject({ revision: 3, definition: { spec: { timeZone: 'Europe/Berlin' } } });
+    await json('revert', 'full', '2');
+
     const late = await cli('revert', 'full', '1', '--revision', '1');
     expect(late).toMatchObject({ code: 1, stdout: '' });
-    expect(late.stderr).toMatch(/made for revision 1, but the schedule is at 2/);
+    expect(late.stderr).toMatch(/made for revision 1, but the schedule is at 4/);
     expect(await refused('revert', 'full', '9')).toMatch(/field "to": revision 9 is not kept/);
     const back = await json<{ definition: unknown }>('revert', 'full', '1');
-    expect(back).toMatchObject({ revision: 3, definition: (made as { definition: object }).definition });
+    expect(back).toMatchObject({ revision: 5, definition: (made as { definition: object }).definition });
     await json('delete', 'full');
   });
 });
