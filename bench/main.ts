@@ -74,7 +74,7 @@ function usage(): string {
     const { repeats, count = 0 } = defaults;
     const minutes = (lengthMs({ repeats, count }) / 60_000).toFixed(1);
     const counted = counts === undefined ? '' : `, --count ${count} (${counts})`;
-    return `  ${name.padEnd(7)} ${summary}\n          --repeats ${repeats}${counted}: about ${minutes} min`;
+    return `  ${name.padEnd(8)} ${summary}\n           --repeats ${repeats}${counted}: about ${minutes} min`;
   });
   return [
     'npm run bench -- <suite> [--json] [--repeats N] [--count N]',
