@@ -50,7 +50,7 @@ import {
   readClock,
   replan,
 } from './schedule/host.ts';
-import { fireMoved, movedWakeUps } from './schedule/occurrences.ts';
+import { deleteMoved, fireMoved, movedWakeUps } from './schedule/occurrences.ts';
 import { deletePending, pendingTimeoutMs } from './schedule/queue.ts';
 import { lookUpSilent } from './schedule/run-ends.ts';
 import { nextLookUpAtMs } from './schedule/runs.ts';
@@ -101,6 +101,7 @@ async function settleAll(host: Host): Promise<void> {
 /** A schedule that ends takes nothing with it: its rows are offered until the database has them, for a day at most. */
 async function flush(host: Host): Promise<void> {
   deletePending(host);
+  deleteMoved(host);
   deleteBacklogs(host);
   await carryOut(host);
   for (let tries = 1; host.state.unsent.length > 0 && tries < FLUSHES_MAX; tries += 1) {

@@ -30,7 +30,7 @@ export interface LedgerRow {
   readonly scheduleId: string;
   /** Tells a re-created schedule from the deleted one of the same id. */
   readonly creation: string;
-  /** Unique within (scheduleId, creation): `<ISO>` for a fire, `manual/<token>`, `upstream/<invocation>` and `backfill/<id>/<ISO>` for triggers, `<outcome>/<ISO of from>` for a span. */
+  /** Unique within (scheduleId, creation): `<ISO>` for a fire, `manual/<token>`, `upstream/<token>` and `backfill/<id>/<ISO>` for triggers, `<outcome>/<ISO of from>` for a span. */
   readonly key: string;
   readonly kind: TriggerKind | 'span';
   readonly outcome: Outcome;

@@ -123,6 +123,8 @@ export const PENDING_TIMEOUT_MS_DEFAULT = 7 * DAY;
 export const LOGARITHMIC_BASE_MIN = 1.0001;
 /** Instants of one backfill; each may become an invocation. */
 export const BACKFILL_INSTANTS_MAX = 10_000;
+/** Backfills that are over and whose keys are still known. */
+export const BACKFILLS_KEPT_MAX = 100;
 export const BACKLOGS_MAX = 10;
 /** Occurrences of one schedule that are skipped, moved or held at a time. */
 export const OCCURRENCES_MAX = 100;

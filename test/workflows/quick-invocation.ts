@@ -1,19 +1,58 @@
 /**
- * Stands in for invocations where a test looks at the schedule alone: runs as long as its target's input says
- * (`{ ms }`) and tells its schedule, as the real one does. Bundled by `schedule-world.ts`; known by the real one's name.
+ * Stands in for invocations where a test looks at the schedule alone: does what its target's input says and tells its
+ * schedule, as the real one does. Bundled by `schedule-world.ts`; known by the real one's name.
  */
-import { getExternalWorkflowHandle, sleep, workflowInfo } from '@temporalio/workflow';
+import {
+  ApplicationFailure,
+  CancellationScope,
+  isCancellation,
+  proxyLocalActivities,
+  sleep,
+  workflowInfo,
+} from '@temporalio/workflow';
 import type { InvocationInput } from '../../src/contract/invocation.ts';
-import { isRecord, scheduleSignals } from '../../src/contract/messages.ts';
+import type { RunStatus } from '../../src/contract/ledger.ts';
+import { type InvocationEnded, isRecord } from '../../src/contract/messages.ts';
 
-export async function invocationWorkflow(input: InvocationInput): Promise<void> {
-  const given = input.run.target.input;
-  const ms = isRecord(given) && typeof given.ms === 'number' ? given.ms : 0;
-  if (ms > 0) await sleep(ms);
-  if (input.notify === undefined) return;
-  await getExternalWorkflowHandle(input.notify).signal(scheduleSignals.invocationEnded, {
-    invocationId: workflowInfo().workflowId,
-    status: 'succeeded',
-    endedAtMs: Date.now(),
-  });
+export interface QuickActivities {
+  /** Signals a schedule; one that is gone needs to know nothing. */
+  tellSchedule(workflowId: string, ended: InvocationEnded): Promise<void>;
+}
+
+const local = proxyLocalActivities<QuickActivities>({ startToCloseTimeout: '10s' });
+
+/** A target's input. */
+interface Wanted {
+  /** How long it runs. Default: no time. */
+  readonly ms?: number;
+  /** It fails then; a list: where its nominal time is one of them, ms since the epoch. */
+  readonly fail?: boolean | readonly number[];
+  /** How long it goes on after it was asked to stop. */
+  readonly lingerMs?: number;
+}
+
+/** Answers what it was run for. */
+export async function invocationWorkflow(input: InvocationInput): Promise<Pick<InvocationInput, 'triggers'>> {
+  const { target } = input.run;
+  const { ms = 0, fail = false, lingerMs = 0 }: Wanted = isRecord(target.input) ? target.input : {};
+  try {
+    if (ms > 0) await sleep(ms);
+  } catch (error) {
+    if (!isCancellation(error)) throw error;
+    await CancellationScope.nonCancellable(async () => {
+      if (lingerMs > 0) await sleep(lingerMs);
+      await tell(input, 'cancelled');
+    });
+    throw error;
+  }
+  const fails = typeof fail === 'boolean' ? fail : fail.includes(input.nominalAtMs ?? 0);
+  await tell(input, fails ? 'failed' : 'succeeded');
+  if (fails) throw ApplicationFailure.nonRetryable('as its input wanted');
+  return input.triggers === undefined ? {} : { triggers: input.triggers };
+}
+
+async function tell({ notify }: InvocationInput, status: RunStatus): Promise<void> {
+  if (notify === undefined) return;
+  const { workflowId: invocationId } = workflowInfo();
+  await local.tellSchedule(notify, { invocationId, status, endedAtMs: Date.now() });
 }

@@ -4,7 +4,7 @@
  * other. Used by the schedule tests; promises that what it starts ends with `close`.
  */
 import { fileURLToPath } from 'node:url';
-import { Client, type Connection } from '@temporalio/client';
+import { Client, type Connection, WorkflowNotFoundError } from '@temporalio/client';
 import {
   bundleWorkflowCode,
   DefaultLogger,
@@ -18,13 +18,15 @@ import { systemClock } from '../../activities/clock.ts';
 import type { AdvanceRequest } from '../../src/contract/activities.ts';
 import { createNames } from '../../src/contract/ids.ts';
 import type { Fire } from '../../src/contract/ledger.ts';
-import { describeSchedule, type ScheduleDescription } from '../../src/contract/messages.ts';
+import { describeSchedule, type ScheduleDescription, scheduleSignals } from '../../src/contract/messages.ts';
 import type { ScheduleInput } from '../../src/contract/schedule.ts';
 import { ScheduleHandle } from '../../src/client/schedule-handle.ts';
 import { createEmbeddedStore } from '../../src/store/embedded.ts';
 import type { Store } from '../../src/store/store.ts';
 import { payloadConverterPath } from '../../src/worker/orchestration.ts';
+import { sharedWorkflowBundle } from '../support/shared.ts';
 import { eventually } from './eventually.ts';
+import type { QuickActivities } from './quick-invocation.ts';
 
 export interface WorldOptions {
   readonly connection: Connection;
@@ -64,13 +66,14 @@ export async function openScheduleWorld(options: WorldOptions) {
     },
   };
   const [schedules, invocations] = await Promise.all([
-    bundleOf('../../workflows/index.ts'),
+    sharedWorkflowBundle(),
     bundleOf('./quick-invocation.ts'),
   ]);
   const shared = { connection: options.nativeConnection, namespace: options.namespace };
   const hosts = { ...shared, activities, workflowBundle: schedules, taskQueue: names.schedulesQueue };
   const invocationWorker = await run({
     ...shared,
+    activities: quickActivities(client),
     workflowBundle: invocations,
     taskQueue: names.invocationsQueue,
   });
@@ -118,6 +121,18 @@ async function firesOf(store: Store, scheduleId: string): Promise<readonly Fire[
     cursor = page.nextCursor;
     if (cursor === undefined) return fires.sort((a, b) => a.fromMs - b.fromMs || a.key.localeCompare(b.key));
   }
+}
+
+function quickActivities(client: Client): QuickActivities {
+  return {
+    tellSchedule: async (workflowId, ended) => {
+      try {
+        await client.workflow.getHandle(workflowId).signal(scheduleSignals.invocationEnded, ended);
+      } catch (error) {
+        if (!(error instanceof WorkflowNotFoundError)) throw error;
+      }
+    },
+  };
 }
 
 async function bundleOf(path: string): Promise<WorkflowBundleOption> {

@@ -14,6 +14,7 @@ import {
 import { spanRow, startRows } from '../../src/core/fires.ts';
 import {
   BACKFILL_INSTANTS_MAX,
+  BACKFILLS_KEPT_MAX,
   BACKLOGS_MAX,
   CATCH_UP_PER_SECOND_DEFAULT,
   CATCH_UP_PER_SECOND_MAX,
@@ -22,8 +23,9 @@ import {
 import { advanceBacklog, createBacklog, isFinished, quota } from '../../src/core/policy/backlog.ts';
 import { splitLate } from '../../src/core/policy/catch-up.ts';
 import { local } from '../local-activities.ts';
-import { feed, finishTask, type Host, nowOf, owner, summaryOf } from './host.ts';
+import { finishTask, type Host, nowOf, owner, summaryOf } from './host.ts';
 import { known, recordLate } from './late.ts';
+import { spendRun } from './queue.ts';
 import { Refusal } from './refusal.ts';
 import { awaitEnd, needsEnds } from './runs.ts';
 import { book, type KeptBacklog } from './state.ts';
@@ -55,6 +57,8 @@ export async function backfill(host: Host, request: BackfillRequest, token: stri
   const id = request.key ?? token;
   const going = state.backlogs.find((backlog) => backlog.id === id);
   if (going !== undefined) return { id, instants: going.left + going.done };
+  const over = state.backfilled?.find((backlog) => backlog.id === id);
+  if (over !== undefined) return over;
   const due = await stretchOf(host, 'backfill', ['from', request.from], ['to', request.to]);
   if (due === undefined) return { id, instants: 0 };
   if (request.rerun === true) state.reruns += 1;
@@ -151,9 +155,16 @@ export function deleteBacklogs(host: Host): void {
   }
 }
 
+/** Asked for again by its key it is not another: its rows would have the same keys. */
+function remember({ state }: Host, { id, kind, left, done }: KeptBacklog): void {
+  if (kind !== 'backfill') return;
+  state.backfilled = [...(state.backfilled ?? []), { id, instants: left + done }].slice(-BACKFILLS_KEPT_MAX);
+}
+
 function drop(host: Host, backlog: KeptBacklog, outcome: 'dropped' | 'deleted', reason: string): void {
   const { state } = host;
   state.backlogs = state.backlogs.filter((one) => one !== backlog);
+  remember(host, backlog);
   if (backlog.kind !== 'catch-up' || isFinished(backlog)) return;
   const span = { fromMs: backlog.afterMs + 1, toMs: backlog.untilMs, count: backlog.left };
   book(state, spanRow(owner(host), outcome, span, { atMs: host.nowMs, reason }));
@@ -197,18 +208,13 @@ async function startSome(host: Host, backlog: KeptBacklog, starts: number): Prom
   for (const { trigger, result: one } of result.starts) {
     for (const row of startRows(owner(host), trigger, one)) book(state, row);
     if (one.outcome !== 'started') continue;
-    if (kind === 'catch-up' && state.runsLeft !== undefined) spendRun(host);
+    if (kind === 'catch-up') spendRun(host);
     if (notify) awaitEnd(host, trigger.invocationId, one.atMs, { backlog: id });
   }
   const timesMs = result.starts.map(({ trigger }) => trigger.dueAtMs);
   const next = advanceBacklog(backlog, { timesMs, nowMs: host.nowMs, exhausted: result.exhausted });
+  if (isFinished(next)) remember(host, next);
   state.backlogs = state.backlogs.flatMap((one) => (one.id !== id ? [one] : isFinished(next) ? [] : [next]));
-}
-
-function spendRun(host: Host): void {
-  const { state } = host;
-  state.runsLeft = Math.max(0, (state.runsLeft ?? 0) - 1);
-  if (state.runsLeft === 0) feed(host, { kind: 'scheduleChanged' }, host.nowMs);
 }
 
 function quotaOf({ state, nowMs }: Host, backlog: KeptBacklog) {

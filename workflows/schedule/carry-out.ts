@@ -3,14 +3,14 @@
  * schedule's loop, once in a turn. Promise: what has been started is booked, even while the schedule is being cancelled.
  */
 import { CancellationScope } from '@temporalio/workflow';
-import type { StartResult } from '../../src/contract/activities.ts';
+import type { AdvanceResult, StartResult } from '../../src/contract/activities.ts';
 import { startRows } from '../../src/core/fires.ts';
 import { PLAN_AHEAD, STARTS_PER_ADVANCE_MAX } from '../../src/core/limits.ts';
 import { local } from '../local-activities.ts';
 import { finishTask, type Host, owner, type PendingStart } from './host.ts';
 import { giveBackRun, releasePending, wait } from './queue.ts';
 import { awaitEnd, needsEnds } from './runs.ts';
-import { book } from './state.ts';
+import { book, count } from './state.ts';
 
 /** A run that was asked to stop is looked at again after this. */
 const STOPPING_LOOK_MS = 1_000;
@@ -68,9 +68,8 @@ async function advanceOnce(host: Host, starts: readonly PendingStart[]): Promise
     host.nowMs = Math.max(host.nowMs, start.dueAtMs);
     const outcome = result.starts[i];
     if (outcome === undefined) continue;
-    settle(host, start, outcome, result.written === 'unknown' && sentStarts);
+    settle(host, start, outcome, sentStarts ? result.written : 'no');
   }
-  if (result.written === 'yes' && sentStarts) state.unsent = [];
   if (wanted) {
     const { timesMs, nominalMs } = result;
     state.plan = {
@@ -84,21 +83,29 @@ async function advanceOnce(host: Host, starts: readonly PendingStart[]): Promise
   }
 }
 
-/** @param inDoubt its rows may have been written: they must never be joined */
-function settle(host: Host, start: PendingStart, result: StartResult, inDoubt: boolean): void {
+/** @param written whether its rows are in the ledger; those that may be must never be joined */
+function settle(
+  host: Host,
+  start: PendingStart,
+  result: StartResult,
+  written: AdvanceResult['written'],
+): void {
   const { state } = host;
   const { outcome, atMs } = result;
   const { answer, overlap, others: _others, ...trigger } = start;
   if (outcome === 'waiting') {
     wait(host, trigger, overlap, answer);
     if (result.blockedBy !== undefined) {
-      awaitEnd(host, result.blockedBy, atMs, { lookUpAtMs: atMs + STOPPING_LOOK_MS });
+      awaitEnd(host, result.blockedBy, atMs, { lookUpAtMs: atMs + STOPPING_LOOK_MS, stopping: true });
     }
     return;
   }
   const rows = startRows(owner(host), start, result);
-  if (inDoubt) state.pinnedRows += rows.length;
-  for (const row of rows) book(state, row);
+  if (written === 'unknown') state.pinnedRows += rows.length;
+  for (const row of rows) {
+    if (written === 'yes') count(state, row.outcome, row.count);
+    else book(state, row);
+  }
   if (outcome === 'started') {
     state.running = start.invocationId;
     state.skipsInARow = 0;

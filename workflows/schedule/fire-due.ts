@@ -29,7 +29,7 @@ import {
 } from './host.ts';
 import { known, recordLate } from './late.ts';
 import { passOccurrences } from './occurrences.ts';
-import { enqueue } from './queue.ts';
+import { enqueue, spendRun } from './queue.ts';
 import { awaitEnd, needsEnds } from './runs.ts';
 import { book, nextTickMs } from './state.ts';
 
@@ -73,10 +73,7 @@ function startFire(host: Host, due: DueSummary): void {
   const { state } = host;
   // The schedule came to its end in a task that was lost.
   if (state.runsLeft === 0) return;
-  if (state.runsLeft !== undefined) {
-    state.runsLeft -= 1;
-    if (state.runsLeft === 0) feed(host, { kind: 'scheduleChanged' }, host.nowMs);
-  }
+  spendRun(host);
   enqueue(host, fireOf(host, due.nominal?.lastMs ?? due.lastMs, due.lastMs));
 }
 

@@ -2,13 +2,15 @@
  * Single nominal times that are not to run as planned: skipped, moved or held, until somebody undoes it. Each ends in one ledger
  * row like every other: `skipped-occurrence`, `moved` when it has run, `held` until it is restored.
  */
+import type { Trigger } from '../../src/contract/activities.ts';
 import { isoInstant } from '../../src/contract/ids.ts';
+import type { Outcome } from '../../src/contract/ledger.ts';
 import { type OccurrenceRequest, parseInstant } from '../../src/contract/messages.ts';
 import { triggerRow } from '../../src/core/fires.ts';
 import { OCCURRENCES_MAX, WAKE_EARLY_MS } from '../../src/core/limits.ts';
 import { local } from '../local-activities.ts';
 import { fireOf, type Host, nowOf, owner } from './host.ts';
-import { enqueue, settle } from './queue.ts';
+import { enqueue, spendRun } from './queue.ts';
 import { Refusal } from './refusal.ts';
 import { book, count, type KeptOccurrence, type ScheduleState } from './state.ts';
 
@@ -18,6 +20,7 @@ export async function changeOccurrence(host: Host, request: OccurrenceRequest): 
   const kept = state.occurrences.find((occurrence) => occurrence.nominalMs === nominalMs);
   if (request.act === 'restore') {
     if (kept === undefined) refuse('at', `${request.at} is neither skipped, moved nor held`);
+    if (kept.ran === true) refuse('at', `${request.at} has run already, ${describeAct(kept)}`);
     restore(host, kept);
     return;
   }
@@ -88,24 +91,53 @@ function restore(host: Host, occurrence: KeptOccurrence): void {
   remove(state, occurrence);
   if (occurrence.isDue !== true) return;
   count(state, 'held', -1);
-  enqueue(host, { ...fireOf(host, occurrence.nominalMs, occurrence.dueMs), reason: 'held, and restored' });
+  run(host, { ...fireOf(host, occurrence.nominalMs, occurrence.dueMs), reason: 'held, and restored' });
+}
+
+function replace(state: ScheduleState, occurrence: KeptOccurrence, next: KeptOccurrence): void {
+  state.occurrences = state.occurrences.map((other) => (other === occurrence ? next : other));
 }
 
 function remove(state: ScheduleState, occurrence: KeptOccurrence): void {
   state.occurrences = state.occurrences.filter((other) => other !== occurrence);
 }
 
+/** It is an automatic fire like any other. */
+function run(host: Host, trigger: Trigger): void {
+  if (host.state.runsLeft === 0) {
+    bookAs(host, trigger, 'dropped', 'the limited runs are used up');
+    return;
+  }
+  spendRun(host);
+  enqueue(host, trigger);
+}
+
+function bookAs(host: Host, trigger: Trigger, outcome: Outcome, reason: string): void {
+  book(host.state, triggerRow(owner(host), trigger, outcome, { atMs: host.nowMs, reason }));
+}
+
+/** What was moved to a time that never came, away from one that has passed. */
+export function deleteMoved(host: Host): void {
+  for (const { act, ran, nominalMs, dueMs } of host.state.occurrences) {
+    if (act !== 'move' || ran === true || dueMs > host.state.decidedUntilMs) continue;
+    bookAs(host, fireOf(host, nominalMs, dueMs), 'deleted', 'the schedule was deleted before it could run');
+  }
+  host.state.occurrences = [];
+}
+
 /** Books those whose time has passed: they left the plan with it. */
 export function passOccurrences(host: Host, untilMs: number): void {
   const { state } = host;
   for (const occurrence of state.occurrences) {
-    if (occurrence.dueMs > untilMs || occurrence.act === 'move' || occurrence.isDue === true) continue;
+    if (occurrence.dueMs > untilMs) continue;
+    if (occurrence.ran === true) remove(state, occurrence);
+    if (occurrence.act === 'move' || occurrence.isDue === true) continue;
     const trigger = fireOf(host, occurrence.nominalMs, occurrence.dueMs);
     const outcome = occurrence.act === 'skip' ? 'skipped-occurrence' : 'held';
     const settled = { atMs: Math.max(host.nowMs, occurrence.dueMs), reason: reasonOf(occurrence) };
     book(state, triggerRow(owner(host), trigger, outcome, settled));
     if (occurrence.act === 'skip') remove(state, occurrence);
-    else state.occurrences = state.occurrences.map((o) => (o === occurrence ? { ...o, isDue: true } : o));
+    else replace(state, occurrence, { ...occurrence, isDue: true });
   }
 }
 
@@ -119,13 +151,15 @@ export function fireMoved(host: Host): void {
   const { state } = host;
   for (const occurrence of state.occurrences) {
     const { nominalMs, toMs, act } = occurrence;
-    if (act !== 'move' || toMs === undefined || toMs > host.nowMs + WAKE_EARLY_MS) continue;
-    remove(state, occurrence);
+    if (act !== 'move' || occurrence.ran === true) continue;
+    if (toMs === undefined || toMs > host.nowMs + WAKE_EARLY_MS) continue;
+    if (occurrence.dueMs <= state.decidedUntilMs) remove(state, occurrence);
+    else replace(state, occurrence, { ...occurrence, ran: true });
     const moved = { ...fireOf(host, nominalMs, toMs), nominalAtMs: nominalMs };
     const suspended = suspendedAt(state, toMs);
     const reason = `moved to ${isoInstant(toMs)}`;
-    if (suspended === undefined) enqueue(host, { ...moved, moved: true, reason });
-    else settle(host, moved, suspended, `${reason}, when the schedule was ${suspended}`);
+    if (suspended === undefined) run(host, { ...moved, moved: true, reason });
+    else bookAs(host, moved, suspended, `${reason}, when the schedule was ${suspended}`);
   }
 }
 
@@ -140,8 +174,8 @@ function suspendedAt(state: ScheduleState, atMs: number): 'paused' | 'disabled' 
 /** Instants at which a moved one runs, each with its line for the Web UI. */
 export function movedWakeUps({ occurrences }: ScheduleState): ReadonlyMap<number, string> {
   const wanted = new Map<number, string>();
-  for (const { act, nominalMs, toMs } of occurrences) {
-    if (act === 'move' && toMs !== undefined) {
+  for (const { act, nominalMs, toMs, ran } of occurrences) {
+    if (act === 'move' && toMs !== undefined && ran !== true) {
       wanted.set(toMs - WAKE_EARLY_MS, `${isoInstant(nominalMs)}, moved to ${isoInstant(toMs)}`);
     }
   }

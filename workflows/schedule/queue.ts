@@ -32,7 +32,8 @@ export function enqueue(host: Host, trigger: Trigger, { overlap, answer }: Enque
     return;
   }
   const rule = overlap ?? state.definition.overlap;
-  if (!needsQueue(rule)) {
+  const othersStop = rule === 'cancelOther' && state.pending.length > 0;
+  if (!needsQueue(rule) && !othersStop) {
     host.starts.push({ ...trigger, overlap: rule as StartRequest['overlap'], ...told });
   } else if (!isGoing(host) && state.pending.length === 0) {
     host.starts.push({ ...trigger, overlap: 'allowAll', ...told });
@@ -121,6 +122,14 @@ function countAnew(host: Host): void {
   state.waitingFor = blocker;
   // One that is about to start and does not is found missing.
   awaitEnd(host, blocker, nowMs);
+}
+
+/** An automatic fire spends one of the limited runs, which is given back if it does not start. */
+export function spendRun(host: Host): void {
+  const { state } = host;
+  if (state.runsLeft === undefined) return;
+  state.runsLeft = Math.max(0, state.runsLeft - 1);
+  if (state.runsLeft === 0) feed(host, { kind: 'scheduleChanged' }, host.nowMs);
 }
 
 /** A limited run that was spent on a fire that does not start. */

@@ -32,10 +32,11 @@ function isFailure(status: RunStatus): boolean {
 export async function lookUpSilent(host: Host): Promise<void> {
   const { state, nowMs } = host;
   const silent = state.active.filter((run) => run.lookUpAtMs <= nowMs).slice(0, LOOK_UPS_PER_TURN_MAX);
-  for (const { invocationId, sinceMs } of silent) {
+  for (const { invocationId, sinceMs, stopping } of silent) {
     const found = await local.lookUp(invocationId);
     if (found.running) {
-      const lookUpAtMs = nextLookUpMs(sinceMs, nowMs);
+      // Another waits for this one, and nobody tells its end.
+      const lookUpAtMs = nextLookUpMs(stopping === true ? nowMs : sinceMs, nowMs);
       state.active = state.active.map((run) =>
         run.invocationId === invocationId ? { ...run, lookUpAtMs } : run,
       );

@@ -24,13 +24,12 @@ export function awaitEnd(
   host: Host,
   invocationId: string,
   sinceMs: number,
-  more: { readonly backlog?: string; readonly lookUpAtMs?: number } = {},
+  more: Partial<Pick<ActiveRun, 'backlog' | 'lookUpAtMs' | 'stopping'>> = {},
 ): void {
   const { state } = host;
   if (state.active.some((run) => run.invocationId === invocationId)) return;
-  const { lookUpAtMs = nextLookUpMs(sinceMs, sinceMs), backlog } = more;
-  const run: ActiveRun = { invocationId, sinceMs, lookUpAtMs, ...(backlog !== undefined && { backlog }) };
-  state.active = [...state.active, run];
+  const { lookUpAtMs = nextLookUpMs(sinceMs, sinceMs), ...rest } = more;
+  state.active = [...state.active, { invocationId, sinceMs, lookUpAtMs, ...rest }];
 }
 
 export function nextLookUpAtMs({ active }: ScheduleState): number | undefined {

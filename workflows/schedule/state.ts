@@ -5,6 +5,7 @@
 import type { Trigger } from '../../src/contract/activities.ts';
 import type { LedgerRow, Outcome } from '../../src/contract/ledger.ts';
 import type {
+  BacklogResult,
   ChangeNote,
   Occurrence,
   Problem,
@@ -42,6 +43,8 @@ export interface ActiveRun {
   readonly sinceMs: number;
   /** When it is looked up, should it not have told its end: a terminated run tells nobody. */
   readonly lookUpAtMs: number;
+  /** It was asked to stop, and another waits for that. */
+  readonly stopping?: true;
   /** The backlog that it belongs to; live fires do not wait for it. */
   readonly backlog?: string;
 }
@@ -49,6 +52,8 @@ export interface ActiveRun {
 /** A nominal time that is not to run as planned, and when it is due. */
 export interface KeptOccurrence extends Occurrence {
   readonly dueMs: number;
+  /** A moved one that has run before its own time; kept until that has passed, so that it does not run again. */
+  readonly ran?: true;
 }
 
 /** A backlog, and whether its rows are those of fires or of a backfill. */
@@ -85,6 +90,8 @@ export interface ScheduleState {
   /** Triggers that wait for a run to end, oldest first. */
   pending: readonly Trigger[];
   backlogs: readonly KeptBacklog[];
+  /** Backfills that are over, newest last: their keys ask for nothing new. */
+  backfilled?: readonly BacklogResult[];
   reruns: number;
   occurrences: readonly KeptOccurrence[];
   /** Automatic fires that may still start, where they are limited. */
@@ -156,7 +163,7 @@ export function noteProblem(state: ScheduleState, atMs: number, message: string)
 /** Nothing comes by itself any more, and nothing that runs can change that. */
 export function isFinished(state: ScheduleState): boolean {
   if (state.machine.lastTick !== undefined || state.backlogs.length > 0) return false;
-  if (state.occurrences.some(({ act }) => act === 'move')) return false;
+  if (state.occurrences.some(({ act, ran }) => act === 'move' && ran !== true)) return false;
   if (state.runsLeft === 0) return true;
   if (state.timing.kind === 'relative') {
     return state.definition.spec.endAtMs !== undefined && state.waitingFor === undefined;
@@ -208,7 +215,9 @@ export function describe(id: string, state: ScheduleState): ScheduleDescription 
       done: backlog.done,
       running: state.active.filter((run) => run.backlog === backlog.id).length,
     })),
-    occurrences: state.occurrences.map(({ dueMs: _dueMs, ...occurrence }) => occurrence),
+    occurrences: state.occurrences
+      .filter(({ ran }) => ran !== true)
+      .map(({ dueMs: _dueMs, ...occurrence }) => occurrence),
     ...(state.runsLeft !== undefined && { runsLeft: state.runsLeft }),
     revisions: [
       { revision: state.revision, atMs: state.changedAtMs, ...state.changed },

@@ -111,7 +111,8 @@ function triggerOf({ id, names, nowMs }: Host, request: TriggerRequest, token: s
   if (upstream !== undefined) {
     return {
       kind: 'upstream',
-      key: `upstream/${upstream}`,
+      // Told twice it is two triggers, of which one runs.
+      key: `upstream/${token}`,
       invocationId: names.upstreamInvocationId(id, upstream),
       ...shared,
       reason: request.reason ?? `${upstream} has succeeded`,

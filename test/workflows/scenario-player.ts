@@ -1,0 +1,118 @@
+/**
+ * Plays scenarios on the server whose time skips, each once for every forced continue-as-new. Called once in a test file: time is
+ * one for all that its world holds, so scenarios come one after the other.
+ */
+import type { TestWorkflowEnvironment } from '@temporalio/testing';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { NotExistsError } from '../../src/contract/errors.ts';
+import type { ScheduleInput } from '../../src/contract/schedule.ts';
+import { parseDuration } from '../../src/core/duration.ts';
+import { quietRuntime } from '../support/shared.ts';
+import { createTimeSkippingEnvironment } from '../support/time-skipping.ts';
+import {
+  CONTINUE_AS_NEW_EVERY,
+  expectAccount,
+  ledgerOf,
+  type Scenario,
+  type Seen,
+  settled,
+  still,
+  type Step,
+} from './scenario.ts';
+import { openScheduleWorld, type ScheduleWorld } from './schedule-world.ts';
+
+const HOUR = 3_600_000;
+const MINUTE = 60_000;
+
+export const minutes = (n: number): number => n * MINUTE;
+
+/**
+ * A run of `ms` on every full minute. Runs that tell their end must take some time, and not just as long as it takes until they
+ * are looked up (10 s, 20 s, 40 s, …): a message that comes while its schedule
+ * continues as new makes this server lose count of its tasks, and its time never skips again; `schedule.test.ts` has such
+ * messages on a real one.
+ */
+export const everyMinute = (ms = 0, more: Partial<ScheduleInput> = {}): ScheduleInput => ({
+  spec: '* * * * *',
+  target: 'x',
+  input: { ms },
+  ...more,
+});
+
+/** Its runs end where a scenario lets time pass. */
+export const everyTenMinutesAfter: ScheduleInput = { ...everyMinute(MINUTE / 2), spec: 'with 10m interval' };
+
+export function playScenarios(scenarios: readonly Scenario[]): void {
+  let environment: TestWorkflowEnvironment;
+  let world: ScheduleWorld;
+  let created = 0;
+
+  beforeAll(async () => {
+    await quietRuntime();
+    environment = await createTimeSkippingEnvironment();
+    const { connection, nativeConnection, namespace = 'default' } = environment;
+    const server = { connection, nativeConnection, namespace };
+    world = await openScheduleWorld({ ...server, deployment: 'skips', skips: true });
+  });
+  afterAll(async () => {
+    await world?.close();
+    await environment?.teardown();
+  });
+
+  describe.each(scenarios)('$title', (scenario) => {
+    test(`continued as new every ${CONTINUE_AS_NEW_EVERY.join(', ')} turns`, async () => {
+      const beganMs = await alignedMs();
+      const all = await Promise.all(CONTINUE_AS_NEW_EVERY.map((every) => begin(scenario, every, beganMs)));
+      await still(all, () => environment.sleep(2));
+      try {
+        for (const step of scenario.steps) await take(step, all);
+        for (const seen of all) {
+          const fires = await seen.fires();
+          const rows = fires.map(({ key, outcome, reason }) => `${key} ${outcome}: ${reason}`).join('\n');
+          expect(ledgerOf(fires), rows).toEqual(scenario.ledger);
+          await expectAccount(seen);
+          await scenario.then?.(seen);
+        }
+      } finally {
+        await Promise.all(all.map(remove));
+      }
+    });
+  });
+
+  /** Half past the first minute of an hour to come, so that no minute is about to begin. */
+  async function alignedMs(): Promise<number> {
+    const nowMs = await environment.currentTimeMs();
+    const beganMs = Math.ceil(nowMs / HOUR) * HOUR + 30_000;
+    await environment.sleep(beganMs - nowMs);
+    return beganMs;
+  }
+
+  async function begin({ input }: Scenario, every: number, beganMs: number): Promise<Seen> {
+    const id = `s${++created}-every-${every}`;
+    const handle = await world.create(id, typeof input === 'function' ? input(beganMs) : input, every);
+    return { world, handle, beganMs, describe: () => world.describe(id), fires: () => world.fires(id) };
+  }
+
+  async function take(step: Step, all: readonly Seen[]): Promise<void> {
+    if ('pass' in step) {
+      const length = parseDuration(step.pass);
+      if (!length.ok) throw new Error(length.message);
+      await environment.sleep(length.ms);
+    } else {
+      await Promise.all(all.map((seen) => step.act(seen)));
+    }
+    const nowMs = await environment.currentTimeMs();
+    // Timers of a few ms, too, ring here only where time is let pass.
+    await still(all, () => environment.sleep(2));
+    for (const seen of all) await settled(seen, nowMs);
+  }
+}
+
+async function remove({ handle }: Seen): Promise<void> {
+  try {
+    await handle.delete();
+  } catch (error) {
+    // The scenario has deleted it.
+    if (!(error instanceof NotExistsError)) throw error;
+  }
+}
