@@ -45,6 +45,23 @@ export const GATEWAY_SIGN_MS = 500;
  * unseen, which a TTL of 2 s or more survives, as workers renew every third of it.
  */
 export const GATEWAY_SILENT_MS = 2 * GATEWAY_SIGN_MS;
+/** Losing workers named with each placement: about 50 bytes each, kept with the alloc and with the run's record. */
+export const NAMED_LOSERS_MAX = 4;
+/** Reasons kept of one eval's waiting: as many as a person reads. */
+export const WAITED_KEPT_MAX = 8;
+/** Evals of one invocation kept with the record of its end, the newest. */
+export const STORIES_KEPT_MAX = 20;
+/** Past runs of a target from which on an estimate rests on them. */
+export const ESTIMATE_RUNS_MIN = 3;
+/** Waiting evals that an estimate looks at: past it the estimate is unknown. */
+export const ESTIMATE_QUEUE_MAX = 1_000;
+/** Simulated courses of the queue behind one estimate. */
+export const ESTIMATE_COURSES = 60;
+/** Fewer courses where many wait for many different things: about 100 ns for each of these steps. */
+export const ESTIMATE_COURSES_MIN = 5;
+export const ESTIMATE_STEPS_MAX = 5_000_000;
+/** Runs counted for one target; past it the older ones weigh half, so that what has changed shows. */
+export const RUN_TIMES_COUNTED_MAX = 2_000;
 /** Below a second, network jitter alone would expire healthy workers. */
 export const TTL_MS_MIN = SECOND;
 export const CAPACITY_MAX = 1_000_000;

@@ -11,7 +11,9 @@
  * `reserveAfterMs`, one worker (the nearest to fitting) keeps all its free capacity for it.
  * A demand that no present worker could ever hold keeps nothing and blocks nobody.
  */
-import type { WaitReason, WorkerState } from '../../contract/pools.ts';
+import type { LosingCandidate, PlacementReasons } from '../../contract/explanations.ts';
+import type { PlacementStrategy, WaitReason, WorkerState } from '../../contract/pools.ts';
+import { reasonsFor, type Unfit, unfitWorkers, verdictOf } from './explain.ts';
 import {
   bestFit,
   createShelf,
@@ -58,7 +60,7 @@ export interface PlaceOptions {
   readonly nowMs: number;
   readonly reserveAfterMs: number;
   /** `pack` (default): least capacity left over. `spread`: most capacity left over. */
-  readonly strategy?: 'pack' | 'spread';
+  readonly strategy?: PlacementStrategy;
 }
 
 export interface Placement {
@@ -66,6 +68,7 @@ export interface Placement {
   readonly workerId: string;
   /** Only for a demand with a dataset: whether the worker holds it. */
   readonly warm?: boolean;
+  readonly reasons: PlacementReasons;
 }
 
 export interface Waiting {
@@ -76,12 +79,19 @@ export interface Waiting {
 }
 
 export type Offer =
-  | { readonly kind: 'placed'; readonly workerId: string; readonly warm?: boolean }
+  | {
+      readonly kind: 'placed';
+      readonly workerId: string;
+      readonly warm?: boolean;
+      readonly reasons: PlacementReasons;
+    }
   | { readonly kind: 'waits'; readonly reason: WaitReason };
 
 /** Places demands one by one. They must be offered in the order of `compareDemands`. */
 export interface Placer {
   offer(demand: Demand): Offer;
+  /** Why each worker cannot take a demand that was offered and waits. */
+  verdicts(demand: Demand): readonly LosingCandidate[];
   /** Greatest free capacity that is not kept for anybody: at 0 nothing more can be placed. */
   largestFree(): number;
 }
@@ -106,8 +116,10 @@ export function place(
     const offer = placer.offer(demand);
     const { evalId } = demand;
     if (offer.kind === 'waits') waiting.push({ evalId, reason: offer.reason, position: waiting.length + 1 });
-    else if (offer.warm === undefined) placements.push({ evalId, workerId: offer.workerId });
-    else placements.push({ evalId, workerId: offer.workerId, warm: offer.warm });
+    else {
+      const { kind: _placed, ...placement } = offer;
+      placements.push({ evalId, ...placement });
+    }
   }
   return { placements, waiting };
 }
@@ -122,12 +134,22 @@ export function createPlacer(workers: readonly Candidate[], options: PlaceOption
     const any = floor.shelf(demand.target);
     const warm = dataset === undefined ? any : floor.shelf(demand.target, dataset.id);
     const onWarm = pick(warm, size);
-    if (onWarm !== undefined) return placeOn(onWarm, demand, dataset === undefined ? undefined : true);
-    if (dataset?.mode === 'preferred' && options.nowMs >= dataset.warmUntilMs) {
-      const cold = pick(any, size);
-      return cold === undefined ? wait(demand, any) : placeOn(cold, demand, false);
+    if (onWarm !== undefined) {
+      const reasons = reasonsFor(onWarm, warm, size, floor.unfit(demand, false));
+      return placeOn(onWarm, demand, { reasons, ...(dataset !== undefined && { warm: true }) });
     }
-    return wait(demand, warm);
+    if (!takesCold(demand)) return wait(demand, warm);
+    const cold = pick(any, size);
+    if (cold === undefined) return wait(demand, any);
+    return placeOn(cold, demand, {
+      reasons: reasonsFor(cold, any, size, floor.unfit(demand, true)),
+      warm: false,
+    });
+  }
+
+  /** A preferred dataset was waited for long enough. */
+  function takesCold({ dataset }: Demand): boolean {
+    return dataset?.mode === 'preferred' && options.nowMs >= dataset.warmUntilMs;
   }
 
   function wait(demand: Demand, shelf: Shelf): Offer {
@@ -140,13 +162,25 @@ export function createPlacer(workers: readonly Candidate[], options: PlaceOption
     return { kind: 'waits', reason };
   }
 
-  return { offer, largestFree: () => largestFree(floor.all) };
+  function verdicts(demand: Demand): readonly LosingCandidate[] {
+    const seen = { nowMs: options.nowMs, cold: takesCold(demand) };
+    return floor.everybody().map((slot) => ({
+      workerId: slot.worker.id,
+      by: verdictOf(slot, demand, seen),
+      free: slot.free,
+    }));
+  }
+
+  return { offer, verdicts, largestFree: () => largestFree(floor.all) };
 }
 
-function placeOn(slot: Slot, demand: Demand, warm: boolean | undefined): Offer {
+function placeOn(
+  slot: Slot,
+  demand: Demand,
+  how: { readonly reasons: PlacementReasons; readonly warm?: boolean },
+): Offer {
   take(slot, demand.size);
-  const workerId = slot.worker.id;
-  return warm === undefined ? { kind: 'placed', workerId } : { kind: 'placed', workerId, warm };
+  return { kind: 'placed', workerId: slot.worker.id, ...how };
 }
 
 /** All live workers, with a shelf for each target, and target with dataset, that was asked for. */
@@ -177,6 +211,24 @@ function createFloor(workers: readonly Candidate[], nowMs: number) {
       found.byDataset.set(dataset, holders);
     }
     return holders;
+  }
+
+  const unfits = new Map<string, Unfit>();
+  function unfit(demand: Demand, cold: boolean): Unfit {
+    const { target, dataset } = demand;
+    const whole = dataset === undefined || cold;
+    const key = whole ? `any ${target}` : JSON.stringify([target, dataset.id, dataset.mode]);
+    const known = unfits.get(key) ?? unfitWorkers(workers, demand, nowMs, cold);
+    unfits.set(key, known);
+    return known;
+  }
+
+  /** Those that can take nothing included. */
+  function everybody(): readonly Pick<Slot, 'worker' | 'free' | 'keptFor'>[] {
+    const slotOf = new Map(slots.map((slot) => [slot.worker.id, slot]));
+    return workers.map(
+      (worker) => slotOf.get(worker.id) ?? { worker, free: worker.free, keptFor: undefined },
+    );
   }
 
   // Thousands may wait for the same thing: each question is answered once.
@@ -213,5 +265,5 @@ function createFloor(workers: readonly Candidate[], nowMs: number) {
     return { kind: 'no-free-capacity', largestFree: largestFree(on) };
   }
 
-  return { all, shelf, whyNot };
+  return { all, shelf, whyNot, unfit, everybody };
 }

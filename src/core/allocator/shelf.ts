@@ -22,6 +22,12 @@ export interface Shelf {
   readonly largestCapacity: number;
   /** The kept slot with most free capacity: names who is waited for. */
   kept: Slot | undefined;
+  /** Slots that it has off because they are kept. */
+  readonly keptSlots: Slot[];
+  /** All that are or were on it. */
+  readonly members: readonly Slot[];
+  /** How many of them could never hold a size, as far as that was asked. */
+  readonly tooSmall: Map<number, number>;
 }
 
 function before(a: Slot, b: Slot): boolean {
@@ -37,13 +43,14 @@ export function createShelf(members: readonly Slot[]): Shelf {
     largestCapacity = Math.max(largestCapacity, slot.worker.capacity);
     if (slot.keptFor !== undefined && (kept === undefined || slot.free > kept.free)) kept = slot;
   }
-  const shelf: Shelf = { slots, largestCapacity, kept };
+  const keptSlots = members.filter((slot) => slot.keptFor !== undefined);
+  const shelf: Shelf = { slots, largestCapacity, kept, keptSlots, members, tooSmall: new Map() };
   for (const slot of members) slot.shelves.push(shelf);
   return shelf;
 }
 
 /** Index of the first slot with at least `size` free. */
-function firstFitting(slots: readonly Slot[], size: number): number {
+export function firstFitting(slots: readonly Slot[], size: number): number {
   let low = 0;
   let high = slots.length;
   while (low < high) {
@@ -113,6 +120,7 @@ export function take(slot: Slot, size: number): void {
 export function keep(slot: Slot, evalId: string): void {
   for (const shelf of slot.shelves) {
     shelf.slots.splice(indexOf(shelf.slots, slot), 1);
+    shelf.keptSlots.push(slot);
     if (shelf.kept === undefined || slot.free > shelf.kept.free) shelf.kept = slot;
   }
   slot.keptFor = evalId;

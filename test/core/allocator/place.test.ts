@@ -73,7 +73,7 @@ describe('datasets', () => {
 
   test('required: the holder, though another fits better', () => {
     const { placements } = place([demand('e', { dataset: films('required') })], workers, options);
-    expect(placements).toEqual([{ evalId: 'e', workerId: 'warm', warm: true }]);
+    expect(placements).toMatchObject([{ evalId: 'e', workerId: 'warm', warm: true }]);
   });
 
   test('required and nowhere: waits and blocks nobody', () => {
