@@ -7,8 +7,8 @@ import type { Client } from '@temporalio/client';
 import { NotExistsError } from '../src/contract/errors.ts';
 import type { Alloc } from '../src/contract/pools.ts';
 import type { Store } from '../src/store/store.ts';
-import { deliverGrants } from './grants.ts';
-import { settleUntold } from './untold.ts';
+import { deliverGrants, deliverRefusals } from './grants.ts';
+import { lookAfter, settleUntold } from './untold.ts';
 
 export interface TendDeps {
   readonly client: Client;
@@ -56,12 +56,14 @@ async function sweepOnce(
       log.warn('TTLs extended after an outage', { poolId, ms: result.extendedByMs });
     untold.push(...result.expiredAllocs);
     await deliverGrants(deps, result.grants);
+    await deliverRefusals(deps, result.refused);
+    for (const unheard of result.unheard) await deliverGrants(deps, await lookAfter(deps, unheard));
     for (let alloc = untold[0]; alloc !== undefined; alloc = untold[0]) {
       await settleUntold(deps, alloc);
       untold.shift();
     }
     return {
-      empty: workers === 0 && allocs === 0,
+      empty: workers === 0 && allocs === 0 && result.refused.length === 0,
       periodMs: Math.max(PERIOD_MS_MIN, result.shortestTtlMs / 3),
       seen: { workers, waiting, allocs },
     };

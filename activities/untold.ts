@@ -1,14 +1,13 @@
 /**
  * Ends that no code could tell: an invocation's workflow that was terminated or timed out. Called by whoever comes upon
- * one: the sweep for allocs that expired, the delivery of grants for holders that are gone.
+ * one: the sweep for allocs that expired and for those not heard of, the delivery of grants for holders that are gone.
  */
 import { type Client, WorkflowNotFoundError } from '@temporalio/client';
 import { NotExistsError } from '../src/contract/errors.ts';
 import { parseOrigin, parseWorkflowId } from '../src/contract/ids.ts';
 import type { RunRecord } from '../src/contract/ledger.ts';
 import { parseInstant } from '../src/contract/messages.ts';
-import type { Alloc } from '../src/contract/pools.ts';
-import type { Store } from '../src/store/store.ts';
+import type { Grant, Store, Unheard } from '../src/store/store.ts';
 import { originOf as noteOf } from './start-invocation.ts';
 
 interface UntoldDeps {
@@ -16,24 +15,56 @@ interface UntoldDeps {
   readonly store: Store;
 }
 
+/** An alloc, or an eval that waits or waited: what is known of an invocation beside its workflow. */
+export interface Untold {
+  /** Of the eval. */
+  readonly id: string;
+  readonly poolId: string;
+  readonly invocationId: string;
+  readonly target: string;
+  readonly workerId?: string;
+  readonly grantedAtMs?: number;
+  readonly enqueuedAtMs?: number;
+}
+
 /** Records the end, where there is one to record; a second call changes nothing. */
-export async function settleUntold({ client, store }: UntoldDeps, alloc: Alloc): Promise<void> {
-  const found = await endOf(client, alloc);
-  if (found === undefined || (await hasRecord(store, alloc.invocationId))) return;
-  const { row, ...ended } = found;
-  const run: RunRecord = {
-    invocationId: alloc.invocationId,
-    target: alloc.target,
-    poolId: alloc.poolId,
-    workerId: alloc.workerId,
-    ...originOf(alloc.invocationId, row),
-    attempts: 1,
+export async function settleUntold({ client, store }: UntoldDeps, untold: Untold): Promise<void> {
+  const found = await endOf(client, untold.invocationId);
+  if (found === 'open' || found === 'told' || (await hasRecord(store, untold.invocationId))) return;
+  await store.finish({ poolId: untold.poolId, release: 'withdrawn', run: recordOf(untold, found) });
+}
+
+/**
+ * Looks one up that has not been heard of. Whose invocation is over leaves the queue; an end that it could not tell is
+ * recorded in the same step. Answers the grants that follow from it.
+ */
+export async function lookAfter({ client, store }: UntoldDeps, unheard: Unheard): Promise<readonly Grant[]> {
+  const found = await endOf(client, unheard.invocationId);
+  if (found === 'open') return [];
+  const recorded = found === 'told' || (await hasRecord(store, unheard.invocationId));
+  const { grants } = await store.finish({
+    poolId: unheard.poolId,
+    release: 'withdrawn',
+    ...(unheard.kind === 'waiting' && { evalId: unheard.id }),
+    ...(!recorded && { run: recordOf(unheard, found) }),
+  });
+  return grants;
+}
+
+function recordOf(untold: Untold, { row, ...ended }: ClosedEnd): RunRecord {
+  const { id, invocationId, target, poolId, workerId, grantedAtMs, enqueuedAtMs } = untold;
+  return {
+    invocationId,
+    target,
+    poolId,
+    ...(workerId !== undefined && { workerId }),
+    ...originOf(invocationId, row),
+    attempts: Number(/#(\d+)\.\d+$/.exec(id)?.[1] ?? 1),
     lost: 0,
-    startedAtMs: alloc.grantedAtMs,
+    startedAtMs: grantedAtMs ?? enqueuedAtMs ?? ended.endedAtMs,
     error: { type: 'Terminated', message: `the workflow was closed from outside: ${ended.status}` },
     ...ended,
   };
-  await store.finish({ poolId: alloc.poolId, release: 'withdrawn', run });
 }
 
 /** What its id says of where it came from. A backfill has the id of the fire, and a ledger row of its own. */
@@ -54,20 +85,21 @@ function originOf(
   };
 }
 
-async function endOf(
-  client: Client,
-  alloc: Alloc,
-): Promise<(Pick<RunRecord, 'status' | 'endedAtMs'> & { readonly row: string }) | undefined> {
+type ClosedEnd = Pick<RunRecord, 'status' | 'endedAtMs'> & { readonly row: string };
+
+/** `told`: it ended by its own code, which has recorded that; or nothing is known of it any more. */
+async function endOf(client: Client, invocationId: string): Promise<ClosedEnd | 'open' | 'told'> {
   try {
-    const { status, closeTime, memo } = await client.workflow.getHandle(alloc.invocationId).describe();
-    if (status.name !== 'TERMINATED' && status.name !== 'TIMED_OUT') return undefined;
+    const { status, closeTime, memo } = await client.workflow.getHandle(invocationId).describe();
+    if (status.name === 'RUNNING') return 'open';
+    if (status.name !== 'TERMINATED' && status.name !== 'TIMED_OUT') return 'told';
     return {
       status: status.name === 'TERMINATED' ? 'terminated' : 'failed',
       endedAtMs: closeTime?.getTime() ?? Date.now(),
       row: rowOf(memo),
     };
   } catch (error) {
-    if (error instanceof WorkflowNotFoundError) return undefined;
+    if (error instanceof WorkflowNotFoundError) return 'told';
     throw error;
   }
 }

@@ -5,12 +5,12 @@
 import type { InvocationStatus } from '../client/job-handle.ts';
 import type { Scheduler } from '../client/scheduler.ts';
 import { EscapementError, InvalidInputError, NotExistsError } from '../contract/errors.ts';
+import { waitText } from '../contract/explanations.ts';
 import { isoInstant, parseWorkflowId } from '../contract/ids.ts';
 import type { RunRecord } from '../contract/ledger.ts';
 import { resultText } from './invocation-end.ts';
 import { card, print, section, shortInstant, shortLength, table, warn } from './output.ts';
 import { type GlobalOptions, withScheduler } from './session.ts';
-import { waitText } from './wait-text.ts';
 
 export type ListOptions = GlobalOptions & {
   readonly schedule?: string;
@@ -49,12 +49,15 @@ interface Known {
 
 export async function describeInvocation(id: string, options: GlobalOptions): Promise<void> {
   refuseOther(id);
-  await withScheduler(options, async (scheduler) => {
-    const known = await lookUp(scheduler, id);
-    const { temporal, run } = known;
-    const json = { ...(temporal ?? { id, status: 'FORGOTTEN' }), ...(run !== undefined && { run }) };
-    print({ json, text: cardOf(known) }, options);
-  });
+  await withScheduler(options, async (scheduler) => print(await describeWhole(scheduler, id), options));
+}
+
+/** @throws as `lookUp` */
+export async function describeWhole(scheduler: Scheduler, id: string) {
+  const known = await lookUp(scheduler, id);
+  const { temporal, run } = known;
+  const json = { ...(temporal ?? { id, status: 'FORGOTTEN' }), ...(run !== undefined && { run }) };
+  return { json, text: cardOf(known) };
 }
 
 /** @throws NotExistsError where neither knows it; UnavailableError where Temporal does not and the ledger is away */
@@ -95,7 +98,7 @@ export async function cancelInvocation(id: string, options: GlobalOptions): Prom
 }
 
 /** Schedules and pools are workflows too: cancelling one by mistake would delete it. */
-function refuseOther(id: string): void {
+export function refuseOther(id: string): void {
   const parsed = parseWorkflowId(id);
   if (parsed?.noun === 'job' || (parsed?.noun === 'schedule' && parsed.rest !== undefined)) return;
   const message = `"${id}" is none: write job/<id>, or schedule/<id>/<nominal time> as \`invocation list\` shows it`;

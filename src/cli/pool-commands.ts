@@ -5,7 +5,7 @@ import type { CreatePoolOptions } from './pools.ts';
 import type { GlobalOptions } from './session.ts';
 
 export function addPoolCommands(program: Command): void {
-  const pool = program.command('pool').description('pools of workers: make, look at');
+  const pool = program.command('pool').description('pools of workers: make, look at, drain, disband');
   pool
     .command('create')
     .description('make a pool')
@@ -15,6 +15,7 @@ export function addPoolCommands(program: Command): void {
     .option('--alloc-ttl <length>', 'capacity not confirmed for this long is given back; default 30s', length)
     .option('--retry-max <n>', 'lost workers before a dead letter; default 5', wholeNumber)
     .option('--reserve-after <length>', 'capacity is kept for who waited this long; default 30s', length)
+    .option('--spread', 'take the worker with most left over; default: with least')
     .option('--if-absent', 'one that is there already is a success')
     .action(async (id: string, _options: unknown, command: Command) => {
       const { createPool } = await import('./pools.ts');
@@ -34,5 +35,22 @@ export function addPoolCommands(program: Command): void {
     .action(async (id: string, _options: unknown, command: Command) => {
       const { describePool } = await import('./pools.ts');
       await describePool(id, command.optsWithGlobals<GlobalOptions>());
+    });
+  pool
+    .command('drain')
+    .description('grant nothing new in it; what runs may finish, what waits goes on waiting')
+    .argument('<id>', 'of the pool', idOf('pool'))
+    .option('--off', 'take new ones again')
+    .action(async (id: string, _options: unknown, command: Command) => {
+      const { drainPool } = await import('./pools.ts');
+      await drainPool(id, command.optsWithGlobals<GlobalOptions & { readonly off?: boolean }>());
+    });
+  pool
+    .command('disband')
+    .description('for good: what runs may finish, what waits becomes dead letters; its id is not used again')
+    .argument('<id>', 'of the pool', idOf('pool'))
+    .action(async (id: string, _options: unknown, command: Command) => {
+      const { disbandPool } = await import('./pools.ts');
+      await disbandPool(id, command.optsWithGlobals<GlobalOptions>());
     });
 }

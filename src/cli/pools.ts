@@ -1,12 +1,13 @@
-/** `escapement pool create|list|describe`: speaks to the gateway only. */
+/** `escapement pool create|list|describe|drain|disband`: speaks to the gateway only. */
 import type { GatewayClient, PoolCounts } from '../client/gateway-client.ts';
 import { AlreadyExistsError } from '../contract/errors.ts';
-import type { Alloc, Pool, PoolWorker, WaitingEval } from '../contract/pools.ts';
+import { type QueueEntry, waitText } from '../contract/explanations.ts';
+import type { Alloc, Pool, PoolWorker } from '../contract/pools.ts';
 import { formatDuration } from '../core/duration.ts';
+import { estimateText } from './explain.ts';
 import { card, print, section, shortInstant, table } from './output.ts';
 import { defined } from './run-flags.ts';
 import { collect, type GlobalOptions, openGateway } from './session.ts';
-import { waitText } from './wait-text.ts';
 
 export type CreatePoolOptions = GlobalOptions & {
   readonly workerTtl?: number;
@@ -14,6 +15,7 @@ export type CreatePoolOptions = GlobalOptions & {
   readonly allocTtl?: number;
   readonly retryMax?: number;
   readonly reserveAfter?: number;
+  readonly spread?: boolean;
   readonly ifAbsent?: boolean;
 };
 
@@ -28,6 +30,7 @@ export async function createPool(id: string, options: CreatePoolOptions): Promis
     allocTtlMs: options.allocTtl,
     retryMax: options.retryMax,
     reserveAfterMs: options.reserveAfter,
+    strategy: options.spread === true ? ('spread' as const) : undefined,
   });
   try {
     const pool = await gateway.createPool(id, settings);
@@ -57,10 +60,29 @@ export async function listPools(options: GlobalOptions): Promise<void> {
   print({ json: pools, text: await table(head, rows, 'no pools') }, options);
 }
 
+export async function drainPool(
+  id: string,
+  options: GlobalOptions & { readonly off?: boolean },
+): Promise<void> {
+  const gateway = await openGateway(options);
+  const off = options.off === true;
+  await gateway.drainPool(id, { off });
+  const text = off ? `pool "${id}" takes new ones again` : `pool "${id}" drains: what runs may finish`;
+  print({ json: { id, draining: !off }, text }, options);
+}
+
+export async function disbandPool(id: string, options: GlobalOptions): Promise<void> {
+  const gateway = await openGateway(options);
+  const { refused } = await gateway.disbandPool(id);
+  const waited = refused.length === 0 ? '' : `; ${refused.length} that waited become dead letters`;
+  print({ json: { id, refused }, text: `pool "${id}" is disbanded: what runs may finish${waited}` }, options);
+}
+
 interface PoolContents {
   readonly workers: readonly PoolWorker[];
   readonly allocs: readonly Alloc[];
-  readonly waiting: readonly WaitingEval[];
+  /** The first of the queue. */
+  readonly waiting: readonly QueueEntry[];
 }
 
 export async function describePool(id: string, options: GlobalOptions): Promise<void> {
@@ -74,7 +96,7 @@ async function contentsOf(gateway: GatewayClient, id: string): Promise<PoolConte
   const [workers, allocs, waiting] = await Promise.all([
     collect((page) => gateway.listWorkers(id, page), SHOWN_MAX),
     collect((page) => gateway.listAllocs(id, page), SHOWN_MAX),
-    collect((page) => gateway.listWaiting(id, page), SHOWN_MAX),
+    gateway.explainQueue(id),
   ]);
   return { workers, allocs, waiting };
 }
@@ -91,6 +113,7 @@ async function poolText(pool: Pool & { readonly counts: PoolCounts }, shown: Poo
       'lost after',
       `worker ${formatDuration(settings.workerTtlMs)}, dataset ${formatDuration(settings.replicaTtlMs)}, alloc ${formatDuration(settings.allocTtlMs)}`,
     ],
+    ['placement', settings.strategy === 'spread' ? 'spread: most left over' : 'pack: least left over'],
     ['dead letter', `after ${settings.retryMax} lost workers`],
   ];
   const more = Math.max(0, counts.waiting - shown.waiting.length);
@@ -104,11 +127,11 @@ async function poolText(pool: Pool & { readonly counts: PoolCounts }, shown: Poo
 }
 
 function workersTable(workers: readonly PoolWorker[]): Promise<string> {
-  const head = ['worker', 'state', 'capacity', 'free', 'peak', 'datasets', 'targets'];
+  const head = ['worker', 'state', 'used', 'free', 'peak', 'datasets', 'targets'];
   const rows = workers.map((worker) => [
     worker.id,
     worker.state,
-    worker.capacity,
+    `${worker.capacity - worker.free} of ${worker.capacity}`,
     worker.free,
     worker.peakUsed,
     worker.datasets.join(', '),
@@ -129,14 +152,16 @@ function allocsTable(allocs: readonly Alloc[]): Promise<string> {
   return table(head, rows, 'none');
 }
 
-function queueTable(waiting: readonly WaitingEval[]): Promise<string> {
-  const head = ['invocation', 'target', 'size', 'priority', 'since (UTC)', 'why it waits'];
+function queueTable(waiting: readonly QueueEntry[]): Promise<string> {
+  const head = ['invocation', 'target', 'place', 'size', 'priority', 'since (UTC)', 'begins', 'why it waits'];
   const rows = waiting.map((wanting) => [
     wanting.invocationId,
     wanting.target,
+    wanting.position,
     wanting.size,
     wanting.priority,
     shortInstant(wanting.enqueuedAtMs),
+    estimateText(wanting.estimate),
     waitText(wanting.reason),
   ]);
   return table(head, rows, 'none');

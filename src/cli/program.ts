@@ -5,6 +5,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { addCalendarCommands } from './calendar-commands.ts';
+import { addEvalCommands } from './eval-commands.ts';
 import { addNext } from './next-command.ts';
 import { addPoolCommands } from './pool-commands.ts';
 import { addScheduleCommands } from './schedule-commands.ts';
@@ -33,6 +34,7 @@ export function createProgram(): Command {
   addScheduleCommands(program);
   addWorkCommands(program);
   addPoolCommands(program);
+  addEvalCommands(program);
   addCalendarCommands(program);
   addWatch(program);
   addSnapshotCommands(program);

@@ -81,6 +81,14 @@ function addInvocationCommands(invocation: Command): void {
       await describeInvocation(id, command.optsWithGlobals<GlobalOptions>());
     });
   invocation
+    .command('explain')
+    .description('its requests for capacity: what each waited for and how long, where it went and why')
+    .argument('<id>', 'such as job/report')
+    .action(async (id: string, _options: unknown, command: Command) => {
+      const { explainInvocation } = await import('./explain.ts');
+      await explainInvocation(id, command.optsWithGlobals<GlobalOptions>());
+    });
+  invocation
     .command('cancel')
     .description('stop it; what it holds is given back')
     .argument('<id>', 'such as job/report')

@@ -24,6 +24,8 @@ import {
   deleteCalendarAnswerSchema,
   putCalendarAnswerSchema,
 } from '../contract/calendar-schemas.ts';
+import { evalExplanationSchema, queueSchema, storiesSchema } from '../contract/explanation-schemas.ts';
+import type { EvalExplanation, EvalStory, QueueEntry } from '../contract/explanations.ts';
 import type { Calendar, CalendarContent, CalendarTold } from '../contract/calendars.ts';
 import type { DeadLetter, Fire, Outcome, RunRecord, RunStatus } from '../contract/ledger.ts';
 import type {
@@ -110,6 +112,18 @@ export class GatewayClient {
     return this.#read(disbandedSchema, { method: 'DELETE', path: ['pools', id], ...options });
   }
 
+  /**
+   * Nothing new is granted in it; what runs may finish. With `off` it takes new ones again.
+   * @throws NotExistsError (PoolNotExists), PoolDisbandedError
+   */
+  async drainPool(
+    id: string,
+    options: CallOptions & { readonly off?: boolean | undefined } = {},
+  ): Promise<void> {
+    const { off = false, ...call } = options;
+    await this.#http.call({ method: 'POST', path: ['pools', id, 'drain'], body: { off }, ...call });
+  }
+
   listWorkers(poolId: string, page?: PageOptions): Promise<ListPage<PoolWorker>> {
     return this.#list(workerSchema, ['pools', poolId, 'workers'], page);
   }
@@ -121,6 +135,23 @@ export class GatewayClient {
   /** The queue, in the order in which it is served. */
   listWaiting(poolId: string, page?: PageOptions): Promise<ListPage<WaitingEval>> {
     return this.#list(waitingEvalSchema, ['pools', poolId, 'evals'], page);
+  }
+
+  /** The first 100 of the queue: places, why they wait, when they may begin. @throws NotExistsError (PoolNotExists) */
+  async explainQueue(poolId: string, options?: CallOptions): Promise<readonly QueueEntry[]> {
+    const call: HttpCall = { method: 'GET', path: ['pools', poolId, 'queue'], ...options };
+    return (await this.#read<{ readonly items: readonly QueueEntry[] }>(queueSchema, call)).items;
+  }
+
+  /** Why an eval waits, or went where it went. @throws NotExistsError (EvalNotExists) */
+  explainEval(evalId: string, options?: CallOptions): Promise<EvalExplanation> {
+    return this.#read(evalExplanationSchema, { method: 'GET', path: ['evals', evalId], ...options });
+  }
+
+  /** How the evals of an invocation went, the oldest first; none where it has asked for no capacity. */
+  async explainInvocation(invocationId: string, options?: CallOptions): Promise<readonly EvalStory[]> {
+    const call: HttpCall = { method: 'GET', path: ['invocations', invocationId, 'evals'], ...options };
+    return (await this.#read<{ readonly items: readonly EvalStory[] }>(storiesSchema, call)).items;
   }
 
   // -- worker protocol -----------------------------------------------------------------------------

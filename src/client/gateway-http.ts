@@ -139,6 +139,7 @@ function errorOf(problem: Problem, url: string): EscapementError {
     case 'AllocNotExists':
     case 'ScheduleNotExists':
     case 'InvocationNotExists':
+    case 'EvalNotExists':
     case 'CalendarNotExists':
       return new NotExistsError(code, detail, details);
     case 'Unauthorized':

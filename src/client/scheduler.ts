@@ -14,6 +14,7 @@ import type { DataConverter } from '@temporalio/common';
 import { type ConfigOptions, loadConfig } from '../config/config.ts';
 import { AlreadyExistsError, InvalidInputError } from '../contract/errors.ts';
 import { createNames, type Names, parseWorkflowId } from '../contract/ids.ts';
+import type { EvalStory } from '../contract/explanations.ts';
 import type { InvocationInput } from '../contract/invocation.ts';
 import type { RunInput } from '../contract/schedule.ts';
 import { parseRun } from '../contract/run-schema.ts';
@@ -64,7 +65,7 @@ export class Scheduler {
   ) {
     this.schedules = new Schedules(client, names, gateway);
     this.jobs = new Jobs(client, names);
-    this.invocations = new Invocations(client, names);
+    this.invocations = new Invocations(client, names, gateway);
     this.#ownConnection = ownConnection;
   }
 
@@ -160,10 +161,20 @@ export class Jobs {
 export class Invocations {
   readonly #client: Client;
   readonly #names: Names;
+  readonly #gateway: GatewayClient;
 
-  constructor(client: Client, names: Names) {
+  constructor(client: Client, names: Names, gateway: GatewayClient) {
     this.#client = client;
     this.#names = names;
+    this.#gateway = gateway;
+  }
+
+  /**
+   * Its evals, the oldest first: what each waited for and how long, where it went and why. None where it has asked for no
+   * capacity. @throws UnavailableError where the gateway is out of reach
+   */
+  explain(id: string): Promise<readonly EvalStory[]> {
+    return this.#gateway.explainInvocation(id);
   }
 
   /** @param id its workflow id, such as `schedule/nightly/2026-01-31T02:00:00Z` */

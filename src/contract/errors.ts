@@ -16,6 +16,7 @@ export type ErrorCode =
   | 'ScheduleNotExists'
   | 'JobExists'
   | 'InvocationNotExists'
+  | 'EvalNotExists'
   | 'CalendarNotExists'
   | 'CalendarInUse'
   | 'RevisionConflict'

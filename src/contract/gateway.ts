@@ -32,6 +32,7 @@ const text = z.string().min(1).max(TEXT_LENGTH_MAX);
 const instant = z.number();
 const ttl = z.int().min(TTL_MS_MIN).max(TTL_MS_MAX);
 const nonNegative = z.int().min(0);
+const strategy = z.enum(['pack', 'spread']);
 
 // -- requests --------------------------------------------------------------------------------------
 
@@ -44,6 +45,7 @@ export const poolSettingsInputSchema = z
     allocTtlMs: ttl.optional().describe('An alloc not confirmed for this long is given back. Default 30 s.'),
     retryMax: nonNegative.max(1_000).optional().describe('Lost workers before a dead letter. Default 5.'),
     reserveAfterMs: nonNegative.max(TTL_MS_MAX).optional().describe('Default 30 s.'),
+    strategy: strategy.optional().describe('Which of the workers that fit: least left (default), or most.'),
   })
   .meta({ id: 'PoolSettingsInput' });
 
@@ -68,6 +70,10 @@ export const renewWorkerSchema = z
   .strictObject({ incarnation: text, running: z.array(allocRefSchema).max(RUNNING_PER_RENEWAL_MAX) })
   .meta({ id: 'RenewWorker' });
 
+export const drainPoolSchema = z
+  .strictObject({ off: z.boolean().optional().describe('Take new ones again. Default false.') })
+  .meta({ id: 'DrainPool' });
+
 export const drainWorkerSchema = z.strictObject({ incarnation: text.optional() }).meta({ id: 'DrainWorker' });
 
 // -- answers ---------------------------------------------------------------------------------------
@@ -82,6 +88,7 @@ export const poolSchema = z
       allocTtlMs: z.number(),
       retryMax: z.number(),
       reserveAfterMs: z.number(),
+      strategy,
     }),
     createdAtMs: instant,
   })
@@ -149,7 +156,7 @@ export const allocSchema = z
   })
   .meta({ id: 'Alloc' });
 
-const waitReasonSchema = z.discriminatedUnion('kind', [
+export const waitReasonSchema = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('no-pool') }),
   z.object({ kind: z.literal('no-workers') }),
   z.object({ kind: z.literal('no-worker-with-target'), target: z.string() }),

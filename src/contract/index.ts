@@ -10,6 +10,14 @@ export {
   PoolDisbandedError,
   UnavailableError,
 } from './errors.ts';
+export type {
+  EvalExplanation,
+  EvalStory,
+  LostBy,
+  PlacementReasons,
+  QueueEntry,
+  StartEstimate,
+} from './explanations.ts';
 export { createNames, idProblem, isoInstant, type Names, parseWorkflowId, replicaId } from './ids.ts';
 export type { InvocationInput, InvocationResult } from './invocation.ts';
 export type { DeadLetter, Fire, LedgerRow, Outcome, RunRecord, RunStatus } from './ledger.ts';

@@ -15,7 +15,12 @@ export interface PoolSettings {
   readonly retryMax: number;
   /** How long the head of the queue waits before freed capacity is kept for it. Default 30 s. */
   readonly reserveAfterMs: number;
+  /** Which of the workers that fit is taken. Default `pack`. */
+  readonly strategy: PlacementStrategy;
 }
+
+/** `pack`: the one with least left over, so that large requests find room; `spread`: the one with most left over. */
+export type PlacementStrategy = 'pack' | 'spread';
 
 export type PoolState = 'active' | 'draining' | 'disbanded';
 

@@ -15,6 +15,7 @@ import { authenticateAnybody, authenticateByKey, isLoopback } from './auth.ts';
 import { Notifier, type NotifierOptions } from './notifier.ts';
 import { problem, problemOf, problemResponse } from './problems.ts';
 import { addCalendarRoutes, type CalendarUsers } from './routes/calendars.ts';
+import { addExplanationRoutes } from './routes/explanations.ts';
 import { addLedgerRoutes } from './routes/ledger.ts';
 import { addPoolRoutes } from './routes/pools.ts';
 import { addWorkerRoutes } from './routes/workers.ts';
@@ -67,6 +68,7 @@ export function createGateway(options: GatewayOptions): Gateway {
   addPoolRoutes(app, { store, notifier });
   addCalendarRoutes(app, { store, calendarUsers: options.calendarUsers });
   addWorkerRoutes(app, { store, notifier });
+  addExplanationRoutes(app, { store, notifier });
   addLedgerRoutes(app, { store, notifier });
   describeApi(app);
   return { app, settled: () => notifier.settled() };

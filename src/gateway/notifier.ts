@@ -4,11 +4,14 @@
  * delivers again; what is under way when the gateway closes is waited for.
  */
 import type { Logger } from '@temporalio/common';
+import type { WaitingEval } from '../contract/pools.ts';
 import type { Grant } from '../store/store.ts';
 
 export interface NotifierOptions {
   /** Signals the invocations that were waiting. */
   readonly onGrants: (grants: readonly Grant[]) => Promise<void> | void;
+  /** Tells those who wait for a disbanded pool. Absent: its sweep alone does. */
+  readonly onRefused?: (refused: readonly WaitingEval[]) => Promise<void> | void;
   /** Starts the workflow that tends the pool, where it is not running. */
   readonly onWorkerRegistered: (poolId: string) => Promise<void> | void;
   readonly logger?: Logger | undefined;
@@ -25,6 +28,12 @@ export class Notifier {
   grants(grants: readonly Grant[]): void {
     if (grants.length === 0) return;
     this.#start('deliver grants', { grants: grants.length }, () => this.#options.onGrants(grants));
+  }
+
+  refused(refused: readonly WaitingEval[]): void {
+    const { onRefused } = this.#options;
+    if (refused.length === 0 || onRefused === undefined) return;
+    this.#start('tell who waits', { refused: refused.length }, () => onRefused(refused));
   }
 
   workerRegistered(poolId: string): void {

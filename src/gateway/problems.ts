@@ -18,6 +18,7 @@ const STATUS: Readonly<Record<ErrorCode, number>> = {
   ScheduleNotExists: 404,
   JobExists: 409,
   InvocationNotExists: 404,
+  EvalNotExists: 404,
   CalendarNotExists: 404,
   CalendarInUse: 409,
   RevisionConflict: 409,

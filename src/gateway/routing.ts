@@ -59,6 +59,9 @@ export function pageOf(query: { limit?: number | undefined; cursor?: string | un
   };
 }
 
+/** An invocation's or an eval's: made of ids of at most 200 characters, an instant or a key, and numbers. */
+export const longId = z.string().min(1).max(1_000);
+
 export const poolParams = z.object({ poolId: idSchema('pool') });
 export const workerParams = z.object({ poolId: idSchema('pool'), workerId: idSchema('worker') });
 

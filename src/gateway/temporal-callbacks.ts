@@ -4,9 +4,10 @@
  * Used by the CLI's gateway and by the one-machine system.
  */
 import { type Client, WorkflowNotFoundError } from '@temporalio/client';
-import { deliverGrants } from '../../activities/grants.ts';
+import { deliverGrants, deliverRefusals } from '../../activities/grants.ts';
 import type { Names } from '../contract/ids.ts';
 import { poolSignals } from '../contract/messages.ts';
+import type { WaitingEval } from '../contract/pools.ts';
 import type { Grant, Store } from '../store/store.ts';
 import type { CalendarUsers } from './routes/calendars.ts';
 
@@ -20,6 +21,7 @@ export function temporalCallbacks(deps: CallbackDeps) {
   return {
     calendarUsers: calendarUsers(deps),
     onGrants: (grants: readonly Grant[]): Promise<void> => deliverGrants(deps, grants),
+    onRefused: (refused: readonly WaitingEval[]): Promise<void> => deliverRefusals(deps, refused),
     /** Starts the workflow that keeps the pool's sweep alive, or tells the running one that it is not over. */
     onWorkerRegistered: async (poolId: string): Promise<void> => {
       const { client, names } = deps;

@@ -7,7 +7,8 @@
  */
 import { type RawBuilder, sql } from 'kysely';
 import type { Alloc, AllocRef } from '../contract/pools.ts';
-import { REQUEST_NAMES } from './hand-over-rows.ts';
+import { BUCKETS_PER_DOUBLING } from '../core/allocator/run-times.ts';
+import { REQUEST_NAMES, waitedUntil } from './hand-over-rows.ts';
 import { type PoolTransaction, workersChanged } from './pool-transaction.ts';
 import { allocOf, json } from './rows.ts';
 import type { ReleaseReason } from './store.ts';
@@ -46,7 +47,8 @@ export async function releaseAllocs(
     WITH asked AS MATERIALIZED (
       SELECT * FROM jsonb_to_recordset(${json(releases)}::jsonb) AS a(ord integer, id text, epoch bigint, release text)
     ), held AS MATERIALIZED (
-      SELECT DISTINCT ON (l.id) l.id, l.row, l.epoch, l.worker_id, l.incarnation, l.size, a.release = 'lost' AS lost
+      SELECT DISTINCT ON (l.id) l.id, l.row, l.epoch, l.worker_id, l.incarnation, l.size, l.target, l.warm,
+        l.enqueued_at_ms, l.granted_at_ms, l.explained, a.release, a.release = 'lost' AS lost
       FROM asked a CROSS JOIN LATERAL (
         SELECT l.ctid AS row, l.* FROM ${t.allocs} l WHERE l.pool_id = ${pool.id} AND l.id = a.id
           AND l.state = 'held' AND (a.epoch IS NULL OR l.epoch = a.epoch) OFFSET 0) l
@@ -61,15 +63,31 @@ export async function releaseAllocs(
           bool_or(lost) AS lost FROM held GROUP BY 1, 2) s
       WHERE w.pool_id = ${pool.id} AND w.id = s.worker_id AND w.incarnation = s.incarnation
     ), unqueued AS (
-      DELETE FROM ${t.evals} WHERE ctid = ANY (ARRAY(SELECT e.row FROM asked a CROSS JOIN LATERAL (
+      DELETE FROM ${t.evals} e WHERE ctid = ANY (ARRAY(SELECT e.row FROM asked a CROSS JOIN LATERAL (
         SELECT e.ctid AS row FROM ${t.evals} e WHERE e.pool_id = ${pool.id} AND e.id = a.id OFFSET 0) e))
+      RETURNING e.id, e.target, e.enqueued_at_ms, jsonb_build_object('waited', ${waitedUntil(nowMs)}) AS explained
+    ), measured AS (
+      INSERT INTO ${t.run_times} AS m (pool_id, target, bucket, runs)
+      SELECT ${pool.id}::text, target, ${bucketSince(nowMs)}, count(*) FROM held
+      WHERE release IN ('finished', 'retrying') GROUP BY 2, 3
+      ON CONFLICT (pool_id, target, bucket) DO UPDATE SET runs = m.runs + excluded.runs
     ), remembered AS (
-      INSERT INTO ${t.ended} (pool_id, id, epoch, ended_at_ms)
-      SELECT DISTINCT ON (a.id) ${pool.id}::text, a.id, coalesce(h.epoch, 0), ${nowMs}::bigint
-      FROM asked a LEFT JOIN held h ON h.id = a.id WHERE h.id IS NOT NULL OR a.epoch IS NULL
+      INSERT INTO ${t.ended} AS d (pool_id, id, epoch, ended_at_ms, release, target, worker_id, enqueued_at_ms,
+        granted_at_ms, warm, explained)
+      SELECT DISTINCT ON (a.id) ${pool.id}::text, a.id, coalesce(h.epoch, 0), ${nowMs}::bigint, a.release,
+        coalesce(h.target, u.target), h.worker_id,
+        coalesce(h.enqueued_at_ms, u.enqueued_at_ms), h.granted_at_ms, h.warm, coalesce(h.explained, u.explained)
+      FROM asked a LEFT JOIN held h ON h.id = a.id LEFT JOIN unqueued u ON u.id = a.id
+      WHERE h.id IS NOT NULL OR a.epoch IS NULL
       ORDER BY a.id, a.ord
-      ON CONFLICT (pool_id, id) DO UPDATE
-      SET epoch = greatest(${t.ended}.epoch, excluded.epoch), ended_at_ms = excluded.ended_at_ms
+      ON CONFLICT (pool_id, id) DO UPDATE SET epoch = greatest(d.epoch, excluded.epoch),
+        ended_at_ms = excluded.ended_at_ms,
+        target = coalesce(excluded.target, d.target),
+        release = CASE WHEN excluded.enqueued_at_ms IS NULL THEN d.release ELSE excluded.release END,
+        worker_id = coalesce(excluded.worker_id, d.worker_id),
+        enqueued_at_ms = coalesce(excluded.enqueued_at_ms, d.enqueued_at_ms),
+        granted_at_ms = coalesce(excluded.granted_at_ms, d.granted_at_ms),
+        warm = coalesce(excluded.warm, d.warm), explained = coalesce(excluded.explained, d.explained)
     )
     SELECT a.ord, coalesce(h.id IS NOT NULL AND (a.epoch IS NULL OR a.epoch = h.epoch), false) AS held,
       coalesce((SELECT e.epoch FROM ${t.ended} e WHERE e.pool_id = ${pool.id} AND e.id = a.id) = a.epoch, false) AS before, coalesce(NOT h.lost, false) AS freed,
@@ -92,6 +110,15 @@ function noteReleases(tx: PoolTransaction, releases: readonly Release[], rows: r
     else known.used -= size ?? 0;
   }
 }
+
+/** In SQL: the bucket of the time since `granted_at_ms`, as `core/allocator/run-times.ts` reads it. */
+function bucketSince(nowMs: number) {
+  return sql`floor(${sql.lit(BUCKETS_PER_DOUBLING)} * ln(greatest(${nowMs}::bigint - granted_at_ms, 1)::float8) / ln(2::float8)
+    + ${sql.lit(ROUNDED_UP)}::float8)::integer`;
+}
+
+/** A power of two must not fall below its bucket by the last bit of a logarithm. */
+const ROUNDED_UP = 1e-9;
 
 export interface Renewal {
   readonly ord: number;
@@ -172,7 +199,7 @@ export async function giveUpAllocs(
   tx: PoolTransaction,
   which: RawBuilder<unknown>,
 ): Promise<readonly Alloc[]> {
-  const { trx, t, pool } = tx;
+  const { trx, t, pool, nowMs } = tx;
   tx.workers.rows = undefined;
   const { rows } = await sql<AllocRow>`
     WITH gone AS (
@@ -182,10 +209,20 @@ export async function giveUpAllocs(
       FROM (SELECT worker_id, incarnation, sum(size)::integer AS size FROM gone GROUP BY 1, 2) s
       WHERE w.pool_id = ${pool.id} AND w.id = s.worker_id AND w.incarnation = s.incarnation
     ), waits AS (
-      INSERT INTO ${t.evals} (${REQUEST_NAMES}, reason)
-      SELECT ${REQUEST_NAMES}, '{"kind":"no-free-capacity","largestFree":0}'::jsonb
+      INSERT INTO ${t.evals} (${REQUEST_NAMES}, reason, waited)
+      SELECT ${REQUEST_NAMES}, '{"kind":"no-free-capacity","largestFree":0}'::jsonb,
+        coalesce(explained->'waited', '[]'::jsonb)
       FROM gone WHERE state = 'held' AND NOT taken_up
       ON CONFLICT (pool_id, id) DO NOTHING
+    ), remembered AS (
+      INSERT INTO ${t.ended} AS d (pool_id, id, epoch, ended_at_ms, release, target, worker_id, enqueued_at_ms,
+        granted_at_ms, warm, explained)
+      SELECT pool_id, id, -epoch, ${nowMs}::bigint, 'expired', target, worker_id, enqueued_at_ms, granted_at_ms, warm, explained
+      FROM gone WHERE state = 'held' AND taken_up
+      ON CONFLICT (pool_id, id) DO UPDATE SET epoch = excluded.epoch, ended_at_ms = excluded.ended_at_ms,
+        release = excluded.release, target = excluded.target, worker_id = excluded.worker_id, enqueued_at_ms = excluded.enqueued_at_ms,
+        granted_at_ms = excluded.granted_at_ms, warm = excluded.warm, explained = excluded.explained
+      WHERE d.epoch < 0
     )
     SELECT * FROM gone WHERE state = 'held' AND taken_up`.execute(trx);
   return rows.map(allocOf);

@@ -182,7 +182,8 @@ async function lookUp(tx: PoolTransaction, requests: readonly Numbered<'allocate
     LEFT JOIN jsonb_array_elements_text(${json([...byId.keys()])}::jsonb) AS a(id) ON true
     LEFT JOIN LATERAL (SELECT * FROM ${t.allocs} l
       WHERE l.pool_id = ${pool.id} AND l.id = a.id AND l.state = 'held' OFFSET 0) l ON true
-    LEFT JOIN LATERAL (SELECT id FROM ${t.ended} d WHERE d.pool_id = ${pool.id} AND d.id = a.id OFFSET 0) d ON true
+    LEFT JOIN LATERAL (SELECT id FROM ${t.ended} d WHERE d.pool_id = ${pool.id} AND d.id = a.id AND d.epoch >= 0
+      OFFSET 0) d ON true
     LEFT JOIN LATERAL (SELECT id FROM ${t.evals} e WHERE e.pool_id = ${pool.id} AND e.id = a.id OFFSET 0) e ON true`.execute(
     trx,
   );

@@ -28,6 +28,11 @@ function whole(value: unknown, least: number, most: number): string | undefined 
   return `must be a whole number from ${least} to ${most}, got ${String(value)}`;
 }
 
+function oneOf(value: unknown, allowed: readonly string[]): string | undefined {
+  if (value === undefined || allowed.some((one) => one === value)) return undefined;
+  return `must be ${allowed.join(' or ')}, got ${JSON.stringify(value)}`;
+}
+
 function key(value: unknown): string | undefined {
   if (typeof value !== 'string') return `must be text, got ${typeof value}`;
   if (value === '' || value.length > KEY_LENGTH_MAX) return `must have 1 to ${KEY_LENGTH_MAX} characters`;
@@ -49,6 +54,7 @@ export function checkSettings(settings: Partial<PoolSettings>): void {
     given('allocTtlMs', TTL_MS_MIN),
     given('retryMax', 0),
     given('reserveAfterMs', 0),
+    ['strategy', oneOf(settings.strategy, ['pack', 'spread'])],
   ]);
 }
 

@@ -7,12 +7,14 @@ import type { EvalRequest } from '../contract/pools.ts';
 import { type Answer, type Operation, runBatch } from './batch.ts';
 import { calendarMethods } from './calendars.ts';
 import { checkEval, checkFinish, checkPoolId, checkRegistration, checkSettings } from './check.ts';
+import { explainEval, explainInvocation, explainQueue } from './explain.ts';
 import { type ClockShift, type Database, shiftClock } from './database.ts';
 import { listFires, writeLedger } from './ledger.ts';
 import { gatewayAlive } from './outage.ts';
 import {
   createPool,
   disbandPool,
+  drainPool,
   getPool,
   listAllocs,
   listPools,
@@ -83,9 +85,16 @@ function poolMethods(database: Database, runner: Runner) {
       checkPoolId(id);
       return runner.alone(id, () => disbandPool(database, id));
     },
+    async drainPool(id, options) {
+      checkPoolId(id);
+      return runner.alone(id, () => drainPool(database, id, options));
+    },
     listWorkers: (poolId, page) => listWorkers(database, poolId, page),
     listAllocs: (poolId, page) => listAllocs(database, poolId, page),
     listWaiting: (poolId, page) => listWaiting(database, poolId, page),
+    explainQueue: (poolId) => explainQueue(database, poolId),
+    explainEval: (evalId) => explainEval(database, evalId),
+    explainInvocation: (invocationId) => explainInvocation(database, invocationId),
   } satisfies Partial<Store>;
 }
 

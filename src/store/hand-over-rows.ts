@@ -6,9 +6,10 @@
 import { sql } from 'kysely';
 import type { Alloc } from '../contract/pools.ts';
 import type { Candidate } from '../core/allocator/place.ts';
+import { WAITED_KEPT_MAX } from '../core/limits.ts';
 import type { PoolTransaction } from './pool-transaction.ts';
 import { allocOf, json, workerState } from './rows.ts';
-import type { EvalRow, RequestColumns } from './tables.ts';
+import type { EvalRow, Explained, RequestColumns } from './tables.ts';
 import type { KnownWorker } from './worker-cache.ts';
 
 export type PlacedOn = Pick<KnownWorker, 'id' | 'incarnation' | 'task_queue'>;
@@ -130,7 +131,15 @@ const REQUEST_TYPES = sql.raw(`pool_id text, id text, invocation_id text, target
 export const REQUEST_NAMES = sql.raw(`pool_id, id, invocation_id, target, size,
   dataset, dataset_mode, warm_wait_ms, priority, retry, enqueued_at_ms`);
 
-export async function insertEvals(tx: PoolTransaction, rows: readonly EvalRow[]): Promise<void> {
+export type NewEval = RequestColumns & Pick<EvalRow, 'reason'>;
+
+/** In SQL: all that an eval `e` has waited for, its present reason included, as far as it is kept. */
+export function waitedUntil(nowMs: number) {
+  return sql`(CASE WHEN jsonb_array_length(e.waited) < ${sql.lit(WAITED_KEPT_MAX)} THEN e.waited ELSE e.waited - 0 END
+    || jsonb_build_array(jsonb_build_object('reason', e.reason, 'untilAtMs', ${nowMs}::bigint)))`;
+}
+
+export async function insertEvals(tx: PoolTransaction, rows: readonly NewEval[]): Promise<void> {
   if (rows.length === 0) return;
   await sql`
     INSERT INTO ${tx.t.evals} (${REQUEST_NAMES}, reason)
@@ -144,6 +153,7 @@ export interface NewGrant {
   readonly worker: PlacedOn;
   readonly warm: boolean | null;
   readonly fromQueue: boolean;
+  readonly explained: Explained;
 }
 
 export interface WrittenGrant {
@@ -158,18 +168,19 @@ export async function writeGrants(
 ): Promise<readonly WrittenGrant[]> {
   if (grants.length === 0) return [];
   const { trx, t, pool, nowMs } = tx;
-  const param = grants.map(({ row, worker, warm, fromQueue }) => ({
+  const param = grants.map(({ row, worker, warm, fromQueue, explained }) => ({
     ...requestPart(row),
     worker_id: worker.id,
     incarnation: worker.incarnation,
     task_queue: worker.task_queue,
     warm,
     from_queue: fromQueue,
+    explained,
   }));
   const { rows } = await sql<{ id: string; epoch: number; took: number }>`
     WITH g AS MATERIALIZED (
       SELECT * FROM jsonb_to_recordset(${json(param)}::jsonb) AS g(${REQUEST_TYPES}, worker_id text,
-        incarnation text, task_queue text, warm boolean, from_queue boolean)
+        incarnation text, task_queue text, warm boolean, from_queue boolean, explained jsonb)
     ), took AS (
       UPDATE ${t.workers} w
       SET used = w.used + s.size, peak_used = greatest(w.peak_used, w.used + s.size)
@@ -183,9 +194,9 @@ export async function writeGrants(
         WHERE g.from_queue))
     ), granted AS (
       INSERT INTO ${t.allocs} (${REQUEST_NAMES}, worker_id, incarnation, task_queue, epoch, warm,
-        granted_at_ms, expires_at_ms, state, taken_up, from_queue)
+        granted_at_ms, expires_at_ms, state, taken_up, from_queue, explained)
       SELECT ${REQUEST_NAMES}, worker_id, incarnation, task_queue, ${t.nextEpoch}, warm,
-        ${nowMs}::bigint, ${nowMs + pool.alloc_ttl_ms}::bigint, 'held', false, from_queue
+        ${nowMs}::bigint, ${nowMs + pool.alloc_ttl_ms}::bigint, 'held', false, from_queue, explained
       FROM g RETURNING id, epoch
     )
     SELECT granted.id, granted.epoch, (SELECT count(*) FROM took) AS took FROM granted`.execute(trx);

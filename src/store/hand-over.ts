@@ -5,13 +5,17 @@
  * capacity fails the transaction instead of being written.
  */
 import { sql } from 'kysely';
+import type { Waited } from '../contract/explanations.ts';
 import type { Alloc, WaitReason } from '../contract/pools.ts';
 import { compareDemands, createPlacer, type Demand, type Offer } from '../core/allocator/place.ts';
+import { WAITED_KEPT_MAX } from '../core/limits.ts';
 import type { PoolTransaction } from './pool-transaction.ts';
 import {
   insertEvals,
+  type NewEval,
   readCandidates,
   readQueue,
+  waitedUntil,
   type WorkerTable,
   writeGrants,
   type NewGrant,
@@ -69,7 +73,7 @@ async function somebodyWaits({ trx, t, pool }: PoolTransaction): Promise<boolean
 interface Plan {
   readonly grants: NewGrant[];
   /** New requests that could not be placed. */
-  readonly waiting: EvalRow[];
+  readonly waiting: NewEval[];
   /** Reasons of older ones that have become another kind. */
   readonly reasons: { id: string; reason: WaitReason }[];
 }
@@ -84,13 +88,23 @@ async function serve(
   const placer = createPlacer(workers.candidates, {
     nowMs: tx.nowMs,
     reserveAfterMs: tx.pool.reserve_after_ms,
+    strategy: tx.pool.strategy,
   });
   const plan: Plan = { grants: [], waiting: [], reasons: [] };
-  const offer = (row: RequestColumns, demand: Demand, fromQueue: boolean): Offer => {
+  const offer = (row: RequestColumns, demand: Demand, queued?: EvalRow): Offer => {
     const answer = placer.offer(demand);
     if (answer.kind === 'placed') {
       const worker = workers.row(answer.workerId);
-      plan.grants.push({ row, worker, warm: answer.warm ?? null, fromQueue });
+      const { reasons: placement } = answer;
+      const explained =
+        queued === undefined ? { placement } : { placement, waited: waitedBy(queued, tx.nowMs) };
+      plan.grants.push({
+        row,
+        worker,
+        warm: answer.warm ?? null,
+        fromQueue: queued !== undefined,
+        explained,
+      });
     }
     return answer;
   };
@@ -98,7 +112,7 @@ async function serve(
   const offerFresh = (until?: Demand) => {
     for (let item = fresh[next]; item !== undefined; item = fresh[next]) {
       if (until !== undefined && compareDemands(item.demand, until) > 0) return;
-      const answer = offer(item.row, item.demand, false);
+      const answer = offer(item.row, item.demand);
       if (answer.kind === 'waits') plan.waiting.push({ ...item.row, reason: answer.reason });
       next += 1;
     }
@@ -110,7 +124,7 @@ async function serve(
   })) {
     const demand = demandOf(row);
     offerFresh(demand);
-    const answer = offer(row, demand, true);
+    const answer = offer(row, demand, row);
     if (answer.kind === 'waits' && answer.reason.kind !== row.reason.kind) {
       plan.reasons.push({ id: row.id, reason: answer.reason });
     }
@@ -119,7 +133,12 @@ async function serve(
   return plan;
 }
 
-function demandOf(row: RequestColumns): Demand {
+/** All it waited for until now, the oldest reasons left out where they are many. */
+function waitedBy({ waited, reason }: EvalRow, nowMs: number): readonly Waited[] {
+  return [...waited, { reason, untilAtMs: nowMs }].slice(-WAITED_KEPT_MAX);
+}
+
+export function demandOf(row: RequestColumns): Demand {
   const { dataset, dataset_mode: mode } = row;
   return {
     evalId: row.id,
@@ -137,7 +156,7 @@ async function updateReasons(tx: PoolTransaction, reasons: Plan['reasons']): Pro
   if (reasons.length === 0) return;
   const { trx, t, pool } = tx;
   await sql`
-    UPDATE ${t.evals} e SET reason = r.reason
+    UPDATE ${t.evals} e SET reason = r.reason, waited = ${waitedUntil(tx.nowMs)}
     FROM jsonb_to_recordset(${json(reasons)}::jsonb) AS r(id text, reason jsonb)
     WHERE e.pool_id = ${pool.id} AND e.id = r.id`.execute(trx);
 }

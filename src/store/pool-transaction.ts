@@ -34,6 +34,7 @@ export const POOL_SETTINGS_DEFAULT: PoolSettings = {
   allocTtlMs: ALLOC_TTL_MS_DEFAULT,
   retryMax: LOST_MAX_DEFAULT,
   reserveAfterMs: RESERVE_AFTER_MS_DEFAULT,
+  strategy: 'pack',
 };
 
 export interface PoolLockOptions {
@@ -90,9 +91,9 @@ async function lock(
   const s = POOL_SETTINGS_DEFAULT;
   await sql`
     INSERT INTO ${t.pools} (id, state, worker_ttl_ms, replica_ttl_ms, alloc_ttl_ms, retry_max, reserve_after_ms,
-      created_at_ms, silence_known_ms)
+      strategy, created_at_ms, silence_known_ms)
     VALUES (${poolId}, 'absent', ${s.workerTtlMs}, ${s.replicaTtlMs}, ${s.allocTtlMs}, ${s.retryMax},
-      ${s.reserveAfterMs}, ${t.now}, ${t.silence})
+      ${s.reserveAfterMs}, ${s.strategy}, ${t.now}, ${t.silence})
     ON CONFLICT (id) DO NOTHING`.execute(trx);
   const made = (await locking.execute(trx)).rows[0];
   if (made === undefined) throw new Error(`pool "${poolId}" vanished while it was being locked`);

@@ -4,10 +4,12 @@
  * stays listed until its invocations withdraw, so that telling them can be repeated.
  */
 import { sql } from 'kysely';
-import { AlreadyExistsError, NotExistsError } from '../contract/errors.ts';
+import { AlreadyExistsError, NotExistsError, PoolDisbandedError } from '../contract/errors.ts';
 import type { Alloc, Pool, PoolSettings, PoolWorker, WaitingEval } from '../contract/pools.ts';
 import { limitOf, pageOf, readCursor } from './cursor.ts';
 import type { Database } from './database.ts';
+import { handOver } from './hand-over.ts';
+import { waitedUntil } from './hand-over-rows.ts';
 import { inPool, POOL_SETTINGS_DEFAULT } from './pool-transaction.ts';
 import { allocOf, poolOf, waitingOf, workerOf } from './rows.ts';
 import type { Page, PageRequest } from './store.ts';
@@ -33,6 +35,7 @@ export async function createPool(
         alloc_ttl_ms: all.allocTtlMs,
         retry_max: all.retryMax,
         reserve_after_ms: all.reserveAfterMs,
+        strategy: all.strategy,
         created_at_ms: nowMs,
         swept_at_ms: null,
         silence_known_ms: silenceMs,
@@ -75,6 +78,26 @@ export async function disbandPool(
     await trx.updateTable('pools').set({ state: 'disbanded' }).where('id', '=', id).execute();
     const rows = await trx.selectFrom('evals').selectAll().where('pool_id', '=', id).orderBy('id').execute();
     return { refused: rows.map(waitingOf) };
+  });
+}
+
+/** @throws NotExistsError (PoolNotExists), PoolDisbandedError */
+export async function drainPool(
+  database: Database,
+  id: string,
+  { off = false }: { readonly off?: boolean } = {},
+): Promise<{ readonly grants: readonly Alloc[] }> {
+  return inPool(database, id, async (tx) => {
+    if (tx.pool.state === 'absent') throw poolNotExists(id);
+    if (tx.pool.state === 'disbanded') throw new PoolDisbandedError(id);
+    tx.pool.state = off ? 'active' : 'draining';
+    await tx.trx.updateTable('pools').set({ state: tx.pool.state }).where('id', '=', id).execute();
+    if (!off) {
+      await sql`
+        UPDATE ${tx.t.evals} e SET reason = '{"kind":"draining"}'::jsonb, waited = ${waitedUntil(tx.nowMs)}
+        WHERE pool_id = ${id} AND reason->>'kind' <> 'draining'`.execute(tx.trx);
+    }
+    return { grants: (await handOver(tx, { all: true })).fromQueue };
   });
 }
 

@@ -36,6 +36,7 @@ export function poolOf(row: PoolRow): Pool {
       allocTtlMs: row.alloc_ttl_ms,
       retryMax: row.retry_max,
       reserveAfterMs: row.reserve_after_ms,
+      strategy: row.strategy,
     },
   };
 }
@@ -64,7 +65,7 @@ export function workerOf(row: WorkerRow, datasets: readonly string[]): PoolWorke
   };
 }
 
-export function allocOf(row: Omit<AllocRow, 'state' | 'taken_up' | 'from_queue'>): Alloc {
+export function allocOf(row: Omit<AllocRow, 'state' | 'taken_up' | 'from_queue' | 'explained'>): Alloc {
   return {
     id: row.id,
     poolId: row.pool_id,

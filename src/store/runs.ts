@@ -7,6 +7,7 @@ import { NotExistsError } from '../contract/errors.ts';
 import type { DeadLetter, RunRecord } from '../contract/ledger.ts';
 import { limitOf, pageOf, readCursor } from './cursor.ts';
 import type { Database } from './database.ts';
+import { STORIES_KEPT_MAX } from '../core/limits.ts';
 import { json, storable } from './rows.ts';
 import type { FinishRequest, Page, PageRequest } from './store.ts';
 import type { TableNames, Tables } from './tables.ts';
@@ -22,11 +23,16 @@ export async function writeEnds(
   );
   if (runs.size > 0) {
     await sql`
-      INSERT INTO ${t.runs} (invocation_id, schedule_id, job_id, status, ended_at_ms, record)
-      SELECT r->>'invocationId', r->>'scheduleId', r->>'jobId', r->>'status', (r->>'endedAtMs')::bigint, r
+      INSERT INTO ${t.runs} AS old (invocation_id, schedule_id, job_id, status, ended_at_ms, record, evals)
+      SELECT r->>'invocationId', r->>'scheduleId', r->>'jobId', r->>'status', (r->>'endedAtMs')::bigint, r,
+        (SELECT jsonb_agg(jsonb_strip_nulls(to_jsonb(d) - 'pool_id' - 'epoch' - 'looked_at_ms')) FROM (
+          SELECT * FROM ${t.ended} d WHERE d.pool_id = r->>'poolId' AND ${isEvalOf(sql`d.id`, sql`r->>'invocationId'`)}
+          ORDER BY ended_at_ms DESC, id DESC LIMIT ${sql.lit(STORIES_KEPT_MAX)}) d)
       FROM jsonb_array_elements(${json([...runs.values()])}::jsonb) AS r
       ON CONFLICT (invocation_id) DO UPDATE SET status = excluded.status,
-        ended_at_ms = excluded.ended_at_ms, record = excluded.record`.execute(trx);
+        ended_at_ms = excluded.ended_at_ms, record = excluded.record, evals = coalesce(excluded.evals, old.evals)`.execute(
+      trx,
+    );
   }
   const letters = new Map(
     ends.flatMap(({ deadLetter: d }) => (d === undefined ? [] : [[d.invocationId, d] as const])),
@@ -37,6 +43,12 @@ export async function writeEnds(
     SELECT d->>'invocationId', (d->>'atMs')::bigint, d
     FROM jsonb_array_elements(${json([...letters.values()])}::jsonb) AS d
     ON CONFLICT (invocation_id) DO UPDATE SET at_ms = excluded.at_ms, letter = excluded.letter`.execute(trx);
+}
+
+/** In SQL: the eval's id is `<invocation>#<attempt>.<evaluation>`; a range of the index first, then exactly. */
+export function isEvalOf(id: RawBuilder<unknown>, invocationId: RawBuilder<unknown>): RawBuilder<unknown> {
+  return sql`${id} >= (${invocationId}) || '#' AND ${id} < (${invocationId}) || '$'
+    AND substr(${id}, length(${invocationId}) + 2) ~ '^[0-9]+[.][0-9]+$'`;
 }
 
 export async function getRun({ db }: Database, invocationId: string): Promise<RunRecord> {

@@ -5,6 +5,7 @@
  * the database's clock decide what has expired. It may not import Temporal.
  */
 import type { SchedulePast, ScheduleRef } from '../contract/invocation.ts';
+import type { EvalExplanation, EvalStory, QueueEntry } from '../contract/explanations.ts';
 import type { CalendarStore } from './calendars.ts';
 import type { DeadLetter, Fire, LedgerRow, Outcome, RunRecord } from '../contract/ledger.ts';
 import type {
@@ -50,6 +51,16 @@ export type FinishResult =
    */
   | { readonly accepted: false; readonly grants: readonly Grant[] };
 
+/** An eval whose invocation may be gone: one that waits, or one whose next try was to come. */
+export interface Unheard {
+  readonly kind: 'waiting' | 'retrying';
+  readonly id: string;
+  readonly poolId: string;
+  readonly invocationId: string;
+  readonly target: string;
+  readonly enqueuedAtMs: number;
+}
+
 /** What one sweep of a pool found and did. */
 export interface SweepResult {
   readonly nowMs: number;
@@ -62,6 +73,10 @@ export interface SweepResult {
   readonly workers: number;
   readonly waiting: number;
   readonly allocs: number;
+  /** Of a disbanded pool: who waits still and must be told so; at most 100, each time until they withdraw. */
+  readonly refused: readonly WaitingEval[];
+  /** Whose invocations are to be looked up, as they have not been heard of for a while; a few at a time, in turn. */
+  readonly unheard: readonly Unheard[];
   /** The pool's shortest TTL: the sweep's period is a third of it. */
   readonly shortestTtlMs: number;
 }
@@ -97,11 +112,25 @@ export interface Store extends CalendarStore {
    * withdrawn. Idempotent; absent succeeds.
    */
   disbandPool(id: string): Promise<{ readonly refused: readonly WaitingEval[] }>;
+  /**
+   * Takes nothing new from now on while what waits goes on waiting; `off`: as before again. Idempotent.
+   * @throws NotExistsError (PoolNotExists), PoolDisbandedError
+   */
+  drainPool(id: string, options?: { readonly off?: boolean }): Promise<{ readonly grants: readonly Grant[] }>;
   listWorkers(poolId: string, page?: PageRequest): Promise<Page<PoolWorker>>;
   /** What holds capacity, those given up as lost but not yet confirmed gone included. */
   listAllocs(poolId: string, page?: PageRequest): Promise<Page<Alloc>>;
   /** The queue, in the order in which it is served. */
   listWaiting(poolId: string, page?: PageRequest): Promise<Page<WaitingEval>>;
+  /** The first 100 of the queue with places and estimates. @throws NotExistsError (PoolNotExists) */
+  explainQueue(poolId: string): Promise<readonly QueueEntry[]>;
+  /** Why an eval waits, or went where it went. @throws NotExistsError (EvalNotExists) */
+  explainEval(evalId: string): Promise<EvalExplanation>;
+  /**
+   * The evals of an invocation, the oldest first, as far as they are known: for a day after each one's end, those of its
+   * last pool for as long as its record is kept.
+   */
+  explainInvocation(invocationId: string): Promise<readonly EvalStory[]>;
 
   // -- worker protocol ---------------------------------------------------------------------------
   /**

@@ -5,7 +5,8 @@
  */
 import { type ColumnType, type RawBuilder, sql } from 'kysely';
 import type { CalendarContent } from '../contract/calendars.ts';
-import type { WaitReason } from '../contract/pools.ts';
+import type { PlacementReasons, Waited } from '../contract/explanations.ts';
+import type { PlacementStrategy, WaitReason } from '../contract/pools.ts';
 import { GATEWAY_SILENT_MS } from '../core/limits.ts';
 
 /** `absent`: nobody has created the pool yet, but evals wait for it. */
@@ -19,6 +20,7 @@ export interface PoolRow {
   alloc_ttl_ms: number;
   retry_max: number;
   reserve_after_ms: number;
+  strategy: PlacementStrategy;
   created_at_ms: number;
   /** Null until the first sweep. */
   swept_at_ms: number | null;
@@ -79,6 +81,16 @@ export interface RequestColumns {
 
 export interface EvalRow extends RequestColumns {
   reason: WaitReason;
+  /** The reasons before it. */
+  waited: readonly Waited[];
+  /** When its invocation was last looked up; null before the first time. */
+  looked_at_ms: number | null;
+}
+
+/** Why an alloc went to its worker, and what it waited for before. */
+export interface Explained {
+  placement?: PlacementReasons;
+  waited?: readonly Waited[];
 }
 
 export interface AllocRow extends RequestColumns {
@@ -95,14 +107,35 @@ export interface AllocRow extends RequestColumns {
   taken_up: boolean;
   /** Granted to somebody who waited: its signal may have to be sent again. */
   from_queue: boolean;
+  explained: Explained;
 }
 
 /** Evals that are over, so that a repeated finish or a late request has no second effect. */
 export interface EndedRow {
   pool_id: string;
   id: string;
+  /** Negative: the alloc of that epoch expired, but the eval is not over and may be granted again. */
   epoch: number;
   ended_at_ms: number;
+  /** A release of `finish`, `expired`, or `retried`: the invocation of a `retrying` one is over. */
+  release: string;
+  target: string | null;
+  /** When its invocation was last looked up. */
+  looked_at_ms: number | null;
+  worker_id: string | null;
+  /** Null where nobody knew it: it was withdrawn before it came. */
+  enqueued_at_ms: number | null;
+  granted_at_ms: number | null;
+  warm: boolean | null;
+  explained: Explained | null;
+}
+
+/** How long the runs of a target took, counted by buckets (`core/allocator/run-times.ts`). */
+export interface RunTimesRow {
+  pool_id: string;
+  target: string;
+  bucket: number;
+  runs: number;
 }
 
 export interface LedgerTableRow {
@@ -128,6 +161,8 @@ export interface RunRow {
   status: string;
   ended_at_ms: number;
   record: unknown;
+  /** How its evals went: rows of `ended` without their pool and what is null. */
+  evals: unknown;
 }
 
 /** One row for each creation of a schedule that has had a successful run. */
@@ -180,6 +215,7 @@ export interface Tables {
   evals: EvalRow;
   allocs: AllocRow;
   ended: EndedRow;
+  run_times: RunTimesRow;
   ledger: LedgerTableRow;
   runs: RunRow;
   windows: WindowRow;
@@ -208,6 +244,7 @@ export function tableNames(schema: string): TableNames {
     evals: name('evals'),
     allocs: name('allocs'),
     ended: name('ended'),
+    run_times: name('run_times'),
     ledger: name('ledger'),
     runs: name('runs'),
     windows: name('windows'),

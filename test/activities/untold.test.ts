@@ -47,14 +47,9 @@ test.concurrent.each([
     id: `${invocationId}#1.0`,
     poolId: pool.id,
     workerId: 'w1',
-    incarnation: 'first',
-    taskQueue: 'q',
-    epoch: 1,
-    size: 1,
     invocationId,
     target: 't',
     grantedAtMs: 1,
-    expiresAtMs: 2,
   });
   expect(await world.record(invocationId)).toMatchObject({ status: 'terminated', ...origin });
 });

@@ -159,6 +159,7 @@ test('a grant that would not fit is not written, even if placing were wrong', as
     worker: placed,
     warm: null,
     fromQueue: false,
+    explained: {},
   });
   const write = inPool(store.database, 'guarded', (tx) => writeGrants(tx, [grant('one'), grant('two')]));
   await expect(write).rejects.toThrow(OverCommitError);

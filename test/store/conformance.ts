@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { PoolSettings } from '../../src/contract/pools.ts';
 import type { DatabaseStore } from '../../src/store/create-store.ts';
 import { badInput, finishing, renewing, sweeping } from './ending-conformance.ts';
+import { explaining } from './explain-conformance.ts';
 import { createStage, freshPoolId, type Get, ids, type OpenForTest, type Stage, stageOn } from './stage.ts';
 
 export function conformance(name: string, open: OpenForTest): void {
@@ -25,6 +26,7 @@ export function conformance(name: string, open: OpenForTest): void {
     renewing(() => store, stage);
     sweeping(() => store, stage);
     badInput(() => store, stage);
+    explaining(() => store);
   });
 }
 

@@ -5,7 +5,8 @@ import { isoInstant } from '../../src/contract/ids.ts';
 import type { InvocationInput, SchedulePast, ScheduleRef } from '../../src/contract/invocation.ts';
 import type { RunError, RunRecord, RunStatus } from '../../src/contract/ledger.ts';
 import { type InvocationDescription, type Problem, isRecord } from '../../src/contract/messages.ts';
-import type { Alloc, WaitReason } from '../../src/contract/pools.ts';
+import { waitText } from '../../src/contract/explanations.ts';
+import type { Alloc } from '../../src/contract/pools.ts';
 import { assertNever } from '../../src/core/assert.ts';
 import { movesWindowTo } from '../../src/core/window.ts';
 import { local } from '../local-activities.ts';
@@ -161,39 +162,12 @@ function ownPhaseText({ shown, dueAtMs, input, lost }: Invocation): string {
     case 'allocating':
       return `asks pool \`${input.run.pool}\` for ${input.run.size}${again}`;
     case 'waiting':
-      return `waiting for ${input.run.size} of pool \`${input.run.pool}\`: ${waitText(shown.waiting?.reason)}${again}`;
+      return `waiting for ${input.run.size} of pool \`${input.run.pool}\`: ${shown.waiting === undefined ? 'in the queue' : waitText(shown.waiting.reason)}${again}`;
     case 'running':
       return `runs on worker \`${shown.alloc?.workerId}\`${again}`;
     case 'ended':
       return 'ended';
     default:
       return assertNever(shown.phase);
-  }
-}
-
-/** The reason for waiting as a sentence. */
-export function waitText(reason: WaitReason | undefined): string {
-  if (reason === undefined) return 'in the queue';
-  switch (reason.kind) {
-    case 'no-pool':
-      return 'there is no such pool yet';
-    case 'no-workers':
-      return 'the pool has no workers';
-    case 'no-worker-with-target':
-      return `no worker offers target "${reason.target}"`;
-    case 'no-worker-with-dataset':
-      return `no worker holds dataset "${reason.dataset}"`;
-    case 'larger-than-any-worker':
-      return `the largest worker has a capacity of ${reason.largest}`;
-    case 'warming':
-      return `waits for a worker that holds dataset "${reason.dataset}"`;
-    case 'draining':
-      return 'the pool is draining';
-    case 'reserved':
-      return `freed capacity is kept for ${reason.forEval}, which waited longer`;
-    case 'no-free-capacity':
-      return `at most ${reason.largestFree} is free on one worker`;
-    default:
-      return assertNever(reason);
   }
 }

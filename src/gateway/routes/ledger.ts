@@ -16,6 +16,7 @@ import {
   type GatewayApp,
   instantQuery,
   json,
+  longId,
   needs,
   pageOf,
   pageQuery,
@@ -23,9 +24,6 @@ import {
   problemAnswer,
   type RouteDeps,
 } from '../routing.ts';
-
-/** Workflow ids are made of ids of at most 200 characters and an instant or a key. */
-const INVOCATION_ID_LENGTH_MAX = 1_000;
 
 const listFires = createRoute({
   method: 'get',
@@ -67,7 +65,7 @@ const getRun = createRoute({
   operationId: 'getRun',
   description: 'The id contains slashes: encode it as one path segment.',
   middleware: needs('read'),
-  request: { params: z.object({ invocationId: z.string().min(1).max(INVOCATION_ID_LENGTH_MAX) }) },
+  request: { params: z.object({ invocationId: longId }) },
   responses: { 200: json(runSchema, 'The record of one invocation.'), default: problemAnswer },
 });
 

@@ -7,6 +7,7 @@ import {
   allocSchema,
   createPoolSchema,
   disbandedSchema,
+  drainPoolSchema,
   pageSchema,
   poolDetailsSchema,
   poolSchema,
@@ -66,37 +67,34 @@ const disbandPool = createRoute({
   responses: { 200: json(disbandedSchema, 'The waiting evals that were refused.'), default: problemAnswer },
 });
 
-const listWorkers = createRoute({
-  method: 'get',
-  path: '/v1/pools/{poolId}/workers',
-  operationId: 'listWorkers',
-  middleware: needs('read'),
-  request: { params: poolParams, query: page },
-  responses: { 200: json(pageSchema(workerSchema), 'Its workers.'), default: problemAnswer },
+const drainPool = createRoute({
+  method: 'post',
+  path: '/v1/pools/{poolId}/drain',
+  operationId: 'drainPool',
+  description:
+    'No new allocs in it until that is taken back; what runs may finish, what waits goes on waiting.',
+  middleware: needs('operate'),
+  request: { params: poolParams, body: jsonBody(drainPoolSchema) },
+  responses: { 204: { description: 'It drains, or does no more.' }, default: problemAnswer },
 });
 
-const listAllocs = createRoute({
-  method: 'get',
-  path: '/v1/pools/{poolId}/allocs',
-  operationId: 'listAllocs',
-  middleware: needs('read'),
-  request: { params: poolParams, query: page },
-  responses: { 200: json(pageSchema(allocSchema), 'Granted capacity.'), default: problemAnswer },
-});
+/** A list of what is in a pool, by pages. */
+function listIn<P extends string, T extends z.ZodType>(what: P, item: T, description: string) {
+  return createRoute({
+    method: 'get',
+    path: `/v1/pools/{poolId}/${what}` as const,
+    operationId: `list${what.charAt(0).toUpperCase()}${what.slice(1)}`,
+    middleware: needs('read'),
+    request: { params: poolParams, query: page },
+    responses: { 200: json(pageSchema(item), description), default: problemAnswer },
+  });
+}
 
-const listEvals = createRoute({
-  method: 'get',
-  path: '/v1/pools/{poolId}/evals',
-  operationId: 'listEvals',
-  middleware: needs('read'),
-  request: { params: poolParams, query: page },
-  responses: {
-    200: json(pageSchema(waitingEvalSchema), 'The queue, in the order in which it is served.'),
-    default: problemAnswer,
-  },
-});
+const listWorkers = listIn('workers', workerSchema, 'Its workers.');
+const listAllocs = listIn('allocs', allocSchema, 'Granted capacity.');
+const listEvals = listIn('evals', waitingEvalSchema, 'The queue, in the order in which it is served.');
 
-export function addPoolRoutes(app: GatewayApp, { store }: RouteDeps): void {
+export function addPoolRoutes(app: GatewayApp, { store, notifier }: RouteDeps): void {
   app.openapi(createPool, async (c) => {
     const { id, settings } = c.req.valid('json');
     return c.json(await store.createPool(id, settings === undefined ? {} : present(settings)), 201);
@@ -107,7 +105,20 @@ export function addPoolRoutes(app: GatewayApp, { store }: RouteDeps): void {
     const pool = await store.getPool(poolId);
     return c.json({ ...pool, counts: await countPool(store, poolId) }, 200);
   });
-  app.openapi(disbandPool, async (c) => c.json(await store.disbandPool(c.req.valid('param').poolId), 200));
+  app.openapi(disbandPool, async (c) => {
+    const { poolId } = c.req.valid('param');
+    const disbanded = await store.disbandPool(poolId);
+    notifier.refused(disbanded.refused);
+    // Its sweep tells them again where this gateway cannot.
+    if (disbanded.refused.length > 0) notifier.workerRegistered(poolId);
+    return c.json(disbanded, 200);
+  });
+  app.openapi(drainPool, async (c) => {
+    const { poolId } = c.req.valid('param');
+    const { grants } = await store.drainPool(poolId, present(c.req.valid('json')));
+    notifier.grants(grants);
+    return c.body(null, 204);
+  });
   app.openapi(listWorkers, async (c) => {
     return c.json(await store.listWorkers(c.req.valid('param').poolId, pageOf(c.req.valid('query'))), 200);
   });

@@ -26,7 +26,13 @@ export function initial(schema: string): Migration {
   const name = (table: string) => sql.id(schema, table);
   return {
     async up(db: Kysely<unknown>): Promise<void> {
-      for (const statement of [...clock(name), ...pools(name), ...allocation(name), ...records(name), ...calendars(name)]) {
+      for (const statement of [
+        ...clock(name),
+        ...pools(name),
+        ...allocation(name),
+        ...records(name),
+        ...calendars(name),
+      ]) {
         await statement.execute(db);
       }
     },
@@ -74,6 +80,7 @@ function pools(name: Name) {
       alloc_ttl_ms bigint NOT NULL,
       retry_max integer NOT NULL,
       reserve_after_ms bigint NOT NULL,
+      strategy text NOT NULL CHECK (strategy IN ('pack', 'spread')),
       created_at_ms bigint NOT NULL,
       swept_at_ms bigint,
       extended_ms bigint NOT NULL DEFAULT 0,
@@ -108,7 +115,10 @@ function pools(name: Name) {
 
 function allocation(name: Name) {
   return [
-    sql`CREATE TABLE ${name('evals')} (${REQUEST}, reason jsonb NOT NULL) ${CHURNED}`,
+    sql`CREATE TABLE ${name('evals')} (${REQUEST},
+      reason jsonb NOT NULL,
+      waited jsonb NOT NULL DEFAULT '[]',
+      looked_at_ms bigint) ${CHURNED}`,
     sql`CREATE INDEX evals_in_order ON ${name('evals')} (pool_id, priority DESC, enqueued_at_ms, id)`,
     sql`CREATE TABLE ${name('allocs')} (${REQUEST},
       worker_id text COLLATE "C" NOT NULL,
@@ -120,16 +130,34 @@ function allocation(name: Name) {
       expires_at_ms bigint NOT NULL,
       state text NOT NULL CHECK (state IN ('held', 'lost')),
       taken_up boolean NOT NULL,
-      from_queue boolean NOT NULL) ${CHURNED}`,
+      from_queue boolean NOT NULL,
+      explained jsonb NOT NULL) ${CHURNED}`,
     sql`CREATE INDEX allocs_lost ON ${name('allocs')} (pool_id, worker_id) WHERE state = 'lost'`,
     sql`CREATE TABLE ${name('ended')} (
       pool_id text NOT NULL,
       id text COLLATE "C" NOT NULL,
       epoch bigint NOT NULL,
       ended_at_ms bigint NOT NULL,
+      release text NOT NULL,
+      target text,
+      looked_at_ms bigint,
+      worker_id text,
+      enqueued_at_ms bigint,
+      granted_at_ms bigint,
+      warm boolean,
+      explained jsonb,
       PRIMARY KEY (pool_id, id))`,
     // Rows come in the order of their age, so the smallest of indexes will do for clearing them.
     sql`CREATE INDEX ended_by_age ON ${name('ended')} USING brin (ended_at_ms)`,
+    // Small, as few evals end so and each is marked once its next try is known to have ended.
+    sql`CREATE INDEX ended_retrying ON ${name('ended')} (pool_id, (coalesce(looked_at_ms, ended_at_ms)))
+      WHERE release = 'retrying'`,
+    sql`CREATE TABLE ${name('run_times')} (
+      pool_id text NOT NULL,
+      target text COLLATE "C" NOT NULL,
+      bucket integer NOT NULL,
+      runs bigint NOT NULL,
+      PRIMARY KEY (pool_id, target, bucket)) WITH (fillfactor = 50)`,
   ];
 }
 
@@ -178,7 +206,8 @@ function records(name: Name) {
       job_id text COLLATE "C",
       status text NOT NULL,
       ended_at_ms bigint NOT NULL,
-      record jsonb NOT NULL)`,
+      record jsonb NOT NULL,
+      evals jsonb)`,
     sql`CREATE INDEX runs_newest ON ${name('runs')} (ended_at_ms DESC, invocation_id)`,
     sql`CREATE INDEX runs_of_schedule ON ${name('runs')} (schedule_id, ended_at_ms DESC, invocation_id)
       WHERE schedule_id IS NOT NULL`,
