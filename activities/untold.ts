@@ -110,7 +110,7 @@ function rowOf(memo: Readonly<Record<string, unknown>> | undefined): string {
   return typeof row === 'string' ? row : '';
 }
 
-async function hasRecord(store: Store, invocationId: string): Promise<boolean> {
+export async function hasRecord(store: Store, invocationId: string): Promise<boolean> {
   try {
     await store.getRun(invocationId);
     return true;

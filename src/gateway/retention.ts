@@ -3,10 +3,10 @@
  * gateways do no harm, as the store lets one work at a time; no history is spent, as no workflow takes part.
  * Promise: a failure is logged once and tried again later; nothing newer than Temporal's own retention is removed.
  */
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client } from '@temporalio/client';
 import type { Logger } from '@temporalio/common';
 import type { Store } from '../store/store.ts';
+import { again } from './again.ts';
 
 /** Between looks: what is a minute over its time of days does no harm. */
 const LOOK_MS = 60_000;
@@ -21,28 +21,12 @@ export interface RetentionOptions {
 
 /** Begins at once. `stop` lets a batch under way end by itself. */
 export function keepWithinTime({ store, keptMs, logger }: RetentionOptions): { stop(): void } {
-  const stopping = new AbortController();
-  let failing = false;
-  const look = async (): Promise<number> => {
-    try {
-      const { fires, runs, more } = await store.removeExpired(keptMs);
-      if (fires + runs > 0) logger?.info('removed what was past its time', { fires, runs });
-      failing = false;
-      return more ? PAUSE_MS : LOOK_MS;
-    } catch (error) {
-      if (!failing && !stopping.signal.aborted) logger?.warn('the record could not be tidied', { error });
-      failing = true;
-      return LOOK_MS;
-    }
+  const act = async (): Promise<number> => {
+    const { fires, runs, more } = await store.removeExpired(keptMs);
+    if (fires + runs > 0) logger?.info('removed what was past its time', { fires, runs });
+    return more ? PAUSE_MS : LOOK_MS;
   };
-  const run = async (): Promise<void> => {
-    while (!stopping.signal.aborted) {
-      const pauseMs = await look();
-      await sleep(pauseMs, undefined, { signal: stopping.signal, ref: false }).catch(() => undefined);
-    }
-  };
-  void run();
-  return { stop: () => stopping.abort() };
+  return again({ act, afterFailureMs: LOOK_MS, failure: 'the record could not be tidied', logger });
 }
 
 /** The longer of `keptMs` and the time for which the namespace keeps closed workflows, in ms. */

@@ -13,6 +13,7 @@ import { GATEWAY_SIGN_MS, LEDGER_RETENTION_MS_DEFAULT } from '../core/limits.ts'
 import { createGateway, type Gateway, type GatewayOptions } from './app.ts';
 import { isLoopback } from './auth.ts';
 import { keepWithinTime } from './retention.ts';
+import { again } from './again.ts';
 
 export interface ServeGatewayOptions extends GatewayOptions {
   /** Default 127.0.0.1. */
@@ -21,6 +22,8 @@ export interface ServeGatewayOptions extends GatewayOptions {
   readonly port: number;
   /** Ledger rows and records of runs older than this are removed. Default 90 days. */
   readonly ledgerRetentionMs?: number;
+  /** Records the ends of invocations that were terminated since an instant (ms). Absent: sweeps find what waited or ran. */
+  readonly settleTerminated?: ((sinceMs: number) => Promise<number>) | undefined;
 }
 
 export interface GatewayServer {
@@ -55,6 +58,7 @@ export async function serveGateway(options: ServeGatewayOptions): Promise<Gatewa
   const signing = signOfLife(options);
   const { store, logger, ledgerRetentionMs: keptMs = LEDGER_RETENTION_MS_DEFAULT } = options;
   const tidying = keepWithinTime({ store, keptMs, logger });
+  const settling = settleAgain(options);
   let closing: Promise<void> | undefined;
   return {
     url: urlOf(server, host),
@@ -62,10 +66,31 @@ export async function serveGateway(options: ServeGatewayOptions): Promise<Gatewa
       // From here on nobody can renew through it.
       signing.stop();
       tidying.stop();
+      settling.stop();
       closing ??= closeServer(server).then(() => gateway.settled());
       return closing;
     },
   };
+}
+
+const SETTLE_MS = 10_000;
+/** Temporal's list learns of an end a moment later; what was seen twice is recorded once. */
+const SETTLE_AGAIN_MS = 120_000;
+/** A gateway that comes after an outage looks back as far. */
+const SETTLE_FIRST_MS = 24 * 3_600_000;
+
+function settleAgain({ settleTerminated, logger }: ServeGatewayOptions): { stop(): void } {
+  if (settleTerminated === undefined) return { stop: () => undefined };
+  let sinceMs = Date.now() - SETTLE_FIRST_MS;
+  const act = async (): Promise<number> => {
+    const beganAtMs = Date.now();
+    const settled = await settleTerminated(sinceMs);
+    if (settled > 0) logger?.info('recorded invocations that were terminated', { settled });
+    sinceMs = beganAtMs - SETTLE_AGAIN_MS;
+    return SETTLE_MS;
+  };
+  const failure = 'it could not be looked for invocations that were terminated';
+  return again({ act, afterFailureMs: SETTLE_MS, failure, logger });
 }
 
 /** One sign after the other, so that a slow database is not asked again before it has answered. */

@@ -5,6 +5,7 @@
  */
 import { type Client, WorkflowNotFoundError } from '@temporalio/client';
 import { deliverGrants, deliverRefusals } from '../../activities/grants.ts';
+import { settleTerminated } from '../../activities/terminated.ts';
 import type { Names } from '../contract/ids.ts';
 import { poolSignals } from '../contract/messages.ts';
 import type { WaitingEval } from '../contract/pools.ts';
@@ -21,6 +22,7 @@ export function temporalCallbacks(deps: CallbackDeps) {
   return {
     calendarUsers: calendarUsers(deps),
     onGrants: (grants: readonly Grant[]): Promise<void> => deliverGrants(deps, grants),
+    settleTerminated: (sinceMs: number): Promise<number> => settleTerminated(deps, sinceMs),
     onRefused: (refused: readonly WaitingEval[]): Promise<void> => deliverRefusals(deps, refused),
     /** Starts the workflow that keeps the pool's sweep alive, or tells the running one that it is not over. */
     onWorkerRegistered: async (poolId: string): Promise<void> => {

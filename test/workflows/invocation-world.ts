@@ -14,7 +14,7 @@ import { poolSignals } from '../../src/contract/messages.ts';
 import type { PoolSettings } from '../../src/contract/pools.ts';
 import type { TargetCall } from '../../src/contract/target.ts';
 import { createEmbeddedStore } from '../../src/store/embedded.ts';
-import type { Store } from '../../src/store/store.ts';
+import type { DatabaseStore } from '../../src/store/create-store.ts';
 import { createOrchestrationWorker } from '../../src/worker/orchestration.ts';
 import { eventually } from './eventually.ts';
 
@@ -37,7 +37,7 @@ export async function openInvocationWorld(options: InvocationWorldOptions) {
   const client = new Client({ connection, namespace });
   const memory = await createEmbeddedStore({ dataDir: 'memory', schema: names.schema });
   const swept = new Map<string, number>();
-  const store: Store = {
+  const store: DatabaseStore = {
     ...memory,
     sweepPool: async (poolId) => {
       const result = await memory.sweepPool(poolId);
