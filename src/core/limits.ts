@@ -45,8 +45,8 @@ export const GATEWAY_SIGN_MS = 500;
  * unseen, which a TTL of 2 s or more survives, as workers renew every third of it.
  */
 export const GATEWAY_SILENT_MS = 2 * GATEWAY_SIGN_MS;
-/** Losing workers named with each placement: about 50 bytes each, kept with the alloc and with the run's record. */
-export const NAMED_LOSERS_MAX = 4;
+/** Losing workers named with each placement: about 15 bytes each, kept with the alloc and with the run's record. */
+export const NAMED_LOSERS_MAX = 3;
 /** Reasons kept of one eval's waiting: as many as a person reads. */
 export const WAITED_KEPT_MAX = 8;
 /** Evals of one invocation kept with the record of its end, the newest. */
@@ -105,9 +105,18 @@ export const SIGNALS_PER_RUN_MAX = 1_000;
  */
 export const MESSAGES_PER_SECOND = 100;
 /** Sent at once to a schedule that was left in peace. */
-export const MESSAGES_BURST = 100;
-/** Starts in one `advance`: at about 5 ms each, a local activity stays well under a second. */
-export const STARTS_PER_ADVANCE_MAX = 50;
+export const MESSAGES_BURST = 50;
+/**
+ * Starts in one `advance`, and messages followed in one workflow task: at 5 to 10 ms each a task takes a tenth of a second.
+ * The server fails a task in which more than a hundred messages have come (it buffers no more), so at 100 a second one
+ * must not last for long.
+ */
+export const STARTS_PER_ADVANCE_MAX = 10;
+export const NOTES_PER_TURN_MAX = 20;
+/** With more messages than this in a turn the schedule does not wait inside its task for a fire that is near. */
+export const NAP_NOTES_MAX = 3;
+/** Starts of a backlog in one go: a quarter of a second. Where messages come meanwhile, that is not too long yet. */
+export const BACKLOG_STARTS_MAX = 50;
 /** Ledger rows kept in the workflow's state while the database is away; past it they collapse into spans. */
 export const UNSENT_ROWS_MAX = 200;
 /** What `advance` may spend on the ledger: a fire never waits for the database. */

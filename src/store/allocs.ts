@@ -48,7 +48,7 @@ export async function releaseAllocs(
       SELECT * FROM jsonb_to_recordset(${json(releases)}::jsonb) AS a(ord integer, id text, epoch bigint, release text)
     ), held AS MATERIALIZED (
       SELECT DISTINCT ON (l.id) l.id, l.row, l.epoch, l.worker_id, l.incarnation, l.size, l.target, l.warm,
-        l.enqueued_at_ms, l.granted_at_ms, l.explained, a.release, a.release = 'lost' AS lost
+        l.enqueued_at_ms, l.granted_at_ms, l.explained, l.waited, a.release, a.release = 'lost' AS lost
       FROM asked a CROSS JOIN LATERAL (
         SELECT l.ctid AS row, l.* FROM ${t.allocs} l WHERE l.pool_id = ${pool.id} AND l.id = a.id
           AND l.state = 'held' AND (a.epoch IS NULL OR l.epoch = a.epoch) OFFSET 0) l
@@ -65,7 +65,7 @@ export async function releaseAllocs(
     ), unqueued AS (
       DELETE FROM ${t.evals} e WHERE ctid = ANY (ARRAY(SELECT e.row FROM asked a CROSS JOIN LATERAL (
         SELECT e.ctid AS row FROM ${t.evals} e WHERE e.pool_id = ${pool.id} AND e.id = a.id OFFSET 0) e))
-      RETURNING e.id, e.target, e.enqueued_at_ms, jsonb_build_object('waited', ${waitedUntil(nowMs)}) AS explained
+      RETURNING e.id, e.target, e.enqueued_at_ms, ${waitedUntil(nowMs)} AS waited
     ), measured AS (
       INSERT INTO ${t.run_times} AS m (pool_id, target, bucket, runs)
       SELECT ${pool.id}::text, target, ${bucketSince(nowMs)}, count(*) FROM held
@@ -73,10 +73,10 @@ export async function releaseAllocs(
       ON CONFLICT (pool_id, target, bucket) DO UPDATE SET runs = m.runs + excluded.runs
     ), remembered AS (
       INSERT INTO ${t.ended} AS d (pool_id, id, epoch, ended_at_ms, release, target, worker_id, enqueued_at_ms,
-        granted_at_ms, warm, explained)
+        granted_at_ms, warm, explained, waited)
       SELECT DISTINCT ON (a.id) ${pool.id}::text, a.id, coalesce(h.epoch, 0), ${nowMs}::bigint, a.release,
         coalesce(h.target, u.target), h.worker_id,
-        coalesce(h.enqueued_at_ms, u.enqueued_at_ms), h.granted_at_ms, h.warm, coalesce(h.explained, u.explained)
+        coalesce(h.enqueued_at_ms, u.enqueued_at_ms), h.granted_at_ms, h.warm, h.explained, coalesce(h.waited, u.waited)
       FROM asked a LEFT JOIN held h ON h.id = a.id LEFT JOIN unqueued u ON u.id = a.id
       WHERE h.id IS NOT NULL OR a.epoch IS NULL
       ORDER BY a.id, a.ord
@@ -87,7 +87,8 @@ export async function releaseAllocs(
         worker_id = coalesce(excluded.worker_id, d.worker_id),
         enqueued_at_ms = coalesce(excluded.enqueued_at_ms, d.enqueued_at_ms),
         granted_at_ms = coalesce(excluded.granted_at_ms, d.granted_at_ms),
-        warm = coalesce(excluded.warm, d.warm), explained = coalesce(excluded.explained, d.explained)
+        warm = coalesce(excluded.warm, d.warm), explained = coalesce(excluded.explained, d.explained),
+        waited = coalesce(excluded.waited, d.waited)
     )
     SELECT a.ord, coalesce(h.id IS NOT NULL AND (a.epoch IS NULL OR a.epoch = h.epoch), false) AS held,
       coalesce((SELECT e.epoch FROM ${t.ended} e WHERE e.pool_id = ${pool.id} AND e.id = a.id) = a.epoch, false) AS before, coalesce(NOT h.lost, false) AS freed,
@@ -211,17 +212,18 @@ export async function giveUpAllocs(
     ), waits AS (
       INSERT INTO ${t.evals} (${REQUEST_NAMES}, reason, waited)
       SELECT ${REQUEST_NAMES}, '{"kind":"no-free-capacity","largestFree":0}'::jsonb,
-        coalesce(explained->'waited', '[]'::jsonb)
+        coalesce(waited, '[]'::jsonb)
       FROM gone WHERE state = 'held' AND NOT taken_up
       ON CONFLICT (pool_id, id) DO NOTHING
     ), remembered AS (
       INSERT INTO ${t.ended} AS d (pool_id, id, epoch, ended_at_ms, release, target, worker_id, enqueued_at_ms,
-        granted_at_ms, warm, explained)
-      SELECT pool_id, id, -epoch, ${nowMs}::bigint, 'expired', target, worker_id, enqueued_at_ms, granted_at_ms, warm, explained
+        granted_at_ms, warm, explained, waited)
+      SELECT pool_id, id, -epoch, ${nowMs}::bigint, 'expired', target, worker_id, enqueued_at_ms, granted_at_ms, warm, explained, waited
       FROM gone WHERE state = 'held' AND taken_up
       ON CONFLICT (pool_id, id) DO UPDATE SET epoch = excluded.epoch, ended_at_ms = excluded.ended_at_ms,
         release = excluded.release, target = excluded.target, worker_id = excluded.worker_id, enqueued_at_ms = excluded.enqueued_at_ms,
-        granted_at_ms = excluded.granted_at_ms, warm = excluded.warm, explained = excluded.explained
+        granted_at_ms = excluded.granted_at_ms, warm = excluded.warm, explained = excluded.explained,
+        waited = excluded.waited
       WHERE d.epoch < 0
     )
     SELECT * FROM gone WHERE state = 'held' AND taken_up`.execute(trx);

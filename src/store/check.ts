@@ -4,7 +4,7 @@
  */
 import { type InputIssue, InvalidInputError } from '../contract/errors.ts';
 import { idProblem } from '../contract/ids.ts';
-import type { EvalRequest, PoolSettings, WorkerRegistration } from '../contract/pools.ts';
+import type { AllocRef, EvalRequest, PoolSettings, WorkerRegistration } from '../contract/pools.ts';
 import { CAPACITY_MAX, DATASETS_PER_WORKER_MAX, TARGETS_PER_WORKER_MAX, TTL_MS_MIN } from '../core/limits.ts';
 import { storable } from './rows.ts';
 import type { FinishRequest } from './store.ts';
@@ -111,6 +111,25 @@ export function checkRegistration(registration: WorkerRegistration): void {
     ['targets', many(targets, TARGETS_PER_WORKER_MAX)],
     ['datasets', many(datasets, DATASETS_PER_WORKER_MAX)],
   ]);
+}
+
+/** A worker that is named by whoever renews, drains or removes it. */
+export function checkWorker(poolId: string, workerId: string, incarnation?: string): void {
+  refuse(`worker "${workerId}"`, [
+    ['poolId', idProblem('pool', poolId)],
+    ['workerId', idProblem('worker', workerId)],
+    ['incarnation', incarnation === undefined ? undefined : key(incarnation)],
+  ]);
+}
+
+export function checkRunning(workerId: string, running: readonly AllocRef[]): void {
+  refuse(
+    `worker "${workerId}"`,
+    running.flatMap(({ id, epoch }, n): Check[] => [
+      [`running[${n}].id`, key(id)],
+      [`running[${n}].epoch`, whole(epoch, 0, Number.MAX_SAFE_INTEGER)],
+    ]),
+  );
 }
 
 function many(values: readonly string[], most: number): string | undefined {

@@ -6,7 +6,15 @@ import { sql } from 'kysely';
 import type { EvalRequest } from '../contract/pools.ts';
 import { type Answer, type Operation, runBatch } from './batch.ts';
 import { calendarMethods } from './calendars.ts';
-import { checkEval, checkFinish, checkPoolId, checkRegistration, checkSettings } from './check.ts';
+import {
+  checkEval,
+  checkFinish,
+  checkPoolId,
+  checkRegistration,
+  checkRunning,
+  checkSettings,
+  checkWorker,
+} from './check.ts';
 import { explainEval, explainInvocation, explainQueue } from './explain.ts';
 import { type ClockShift, type Database, shiftClock } from './database.ts';
 import { listFires, writeLedger } from './ledger.ts';
@@ -105,7 +113,8 @@ function workerMethods(database: Database, runner: Runner) {
       return runner.alone(registration.poolId, () => registerWorker(database, registration, options));
     },
     async renewWorker(poolId, workerId, incarnation, running) {
-      checkPoolId(poolId);
+      checkWorker(poolId, workerId, incarnation);
+      checkRunning(workerId, running);
       const { lease, grants } = await ask<'renew'>(runner, poolId, {
         kind: 'renew',
         workerId,
@@ -115,11 +124,11 @@ function workerMethods(database: Database, runner: Runner) {
       return { lease, grants };
     },
     async drainWorker(poolId, workerId, incarnation) {
-      checkPoolId(poolId);
+      checkWorker(poolId, workerId, incarnation);
       return runner.alone(poolId, () => drainWorker(database, poolId, workerId, incarnation));
     },
     async removeWorker(poolId, workerId, incarnation) {
-      checkPoolId(poolId);
+      checkWorker(poolId, workerId, incarnation);
       return runner.alone(poolId, () => removeWorker(database, poolId, workerId, incarnation));
     },
     gatewayAlive: () => gatewayAlive(database),

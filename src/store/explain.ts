@@ -78,7 +78,7 @@ async function explainWaiting(at: Snapshot, row: EvalRow): Promise<EvalExplanati
     const offer = placer.offer(demand);
     if (demand.evalId !== row.id) continue;
     // One that could be placed is about to be: the reason on its row was true until a moment ago.
-    if (offer.kind === 'waits') reason = offer.reason;
+    if (offer.kind === 'waits' && outlook.pool.state === 'active') reason = offer.reason;
     break;
   }
   const verdicts = placer.verdicts(asked);

@@ -148,12 +148,11 @@ export async function insertEvals(tx: PoolTransaction, rows: readonly NewEval[])
     ON CONFLICT (pool_id, id) DO NOTHING`.execute(tx.trx);
 }
 
-export interface NewGrant {
+export interface NewGrant extends Explained {
   readonly row: RequestColumns;
   readonly worker: PlacedOn;
   readonly warm: boolean | null;
   readonly fromQueue: boolean;
-  readonly explained: Explained;
 }
 
 export interface WrittenGrant {
@@ -168,7 +167,7 @@ export async function writeGrants(
 ): Promise<readonly WrittenGrant[]> {
   if (grants.length === 0) return [];
   const { trx, t, pool, nowMs } = tx;
-  const param = grants.map(({ row, worker, warm, fromQueue, explained }) => ({
+  const param = grants.map(({ row, worker, warm, fromQueue, explained, waited }) => ({
     ...requestPart(row),
     worker_id: worker.id,
     incarnation: worker.incarnation,
@@ -176,11 +175,12 @@ export async function writeGrants(
     warm,
     from_queue: fromQueue,
     explained,
+    ...(waited !== null && { waited }),
   }));
   const { rows } = await sql<{ id: string; epoch: number; took: number }>`
     WITH g AS MATERIALIZED (
       SELECT * FROM jsonb_to_recordset(${json(param)}::jsonb) AS g(${REQUEST_TYPES}, worker_id text,
-        incarnation text, task_queue text, warm boolean, from_queue boolean, explained jsonb)
+        incarnation text, task_queue text, warm boolean, from_queue boolean, explained text, waited jsonb)
     ), took AS (
       UPDATE ${t.workers} w
       SET used = w.used + s.size, peak_used = greatest(w.peak_used, w.used + s.size)
@@ -194,9 +194,9 @@ export async function writeGrants(
         WHERE g.from_queue))
     ), granted AS (
       INSERT INTO ${t.allocs} (${REQUEST_NAMES}, worker_id, incarnation, task_queue, epoch, warm,
-        granted_at_ms, expires_at_ms, state, taken_up, from_queue, explained)
+        granted_at_ms, expires_at_ms, state, taken_up, from_queue, explained, waited)
       SELECT ${REQUEST_NAMES}, worker_id, incarnation, task_queue, ${t.nextEpoch}, warm,
-        ${nowMs}::bigint, ${nowMs + pool.alloc_ttl_ms}::bigint, 'held', false, from_queue, explained
+        ${nowMs}::bigint, ${nowMs + pool.alloc_ttl_ms}::bigint, 'held', false, from_queue, explained, waited
       FROM g RETURNING id, epoch
     )
     SELECT granted.id, granted.epoch, (SELECT count(*) FROM took) AS took FROM granted`.execute(trx);

@@ -20,6 +20,7 @@ import {
   writeGrants,
   type NewGrant,
 } from './hand-over-rows.ts';
+import { placementText } from './placement-text.ts';
 import { json } from './rows.ts';
 import type { EvalRow, RequestColumns } from './tables.ts';
 
@@ -95,15 +96,10 @@ async function serve(
     const answer = placer.offer(demand);
     if (answer.kind === 'placed') {
       const worker = workers.row(answer.workerId);
-      const { reasons: placement } = answer;
-      const explained =
-        queued === undefined ? { placement } : { placement, waited: waitedBy(queued, tx.nowMs) };
       plan.grants.push({
-        row,
-        worker,
-        warm: answer.warm ?? null,
-        fromQueue: queued !== undefined,
-        explained,
+        ...{ row, worker, warm: answer.warm ?? null, fromQueue: queued !== undefined },
+        explained: placementText(answer.reasons),
+        waited: queued === undefined ? null : waitedBy(queued, tx.nowMs),
       });
     }
     return answer;

@@ -65,7 +65,9 @@ export function workerOf(row: WorkerRow, datasets: readonly string[]): PoolWorke
   };
 }
 
-export function allocOf(row: Omit<AllocRow, 'state' | 'taken_up' | 'from_queue' | 'explained'>): Alloc {
+export function allocOf(
+  row: Omit<AllocRow, 'state' | 'taken_up' | 'from_queue' | 'explained' | 'waited'>,
+): Alloc {
   return {
     id: row.id,
     poolId: row.pool_id,

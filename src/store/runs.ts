@@ -55,7 +55,7 @@ export async function getRun({ db }: Database, invocationId: string): Promise<Ru
   const row = await db
     .selectFrom('runs')
     .select('record')
-    .where('invocation_id', '=', invocationId)
+    .where('invocation_id', '=', storable(invocationId))
     .executeTakeFirst();
   if (row !== undefined) return row.record as RunRecord;
   throw new NotExistsError(

@@ -5,7 +5,7 @@
  */
 import { type ColumnType, type RawBuilder, sql } from 'kysely';
 import type { CalendarContent } from '../contract/calendars.ts';
-import type { PlacementReasons, Waited } from '../contract/explanations.ts';
+import type { Waited } from '../contract/explanations.ts';
 import type { PlacementStrategy, WaitReason } from '../contract/pools.ts';
 import { GATEWAY_SILENT_MS } from '../core/limits.ts';
 
@@ -89,11 +89,13 @@ export interface EvalRow extends RequestColumns {
 
 /** Why an alloc went to its worker, and what it waited for before. */
 export interface Explained {
-  placement?: PlacementReasons;
-  waited?: readonly Waited[];
+  /** `placementText`. */
+  explained: string;
+  /** Null where it was granted at once. */
+  waited: readonly Waited[] | null;
 }
 
-export interface AllocRow extends RequestColumns {
+export interface AllocRow extends RequestColumns, Explained {
   worker_id: string;
   incarnation: string;
   task_queue: string;
@@ -107,7 +109,6 @@ export interface AllocRow extends RequestColumns {
   taken_up: boolean;
   /** Granted to somebody who waited: its signal may have to be sent again. */
   from_queue: boolean;
-  explained: Explained;
 }
 
 /** Evals that are over, so that a repeated finish or a late request has no second effect. */
@@ -127,7 +128,9 @@ export interface EndedRow {
   enqueued_at_ms: number | null;
   granted_at_ms: number | null;
   warm: boolean | null;
-  explained: Explained | null;
+  /** Null where it was never granted. */
+  explained: string | null;
+  waited: readonly Waited[] | null;
 }
 
 /** How long the runs of a target took, counted by buckets (`core/allocator/run-times.ts`). */

@@ -159,7 +159,8 @@ test('a grant that would not fit is not written, even if placing were wrong', as
     worker: placed,
     warm: null,
     fromQueue: false,
-    explained: {},
+    explained: '',
+    waited: null,
   });
   const write = inPool(store.database, 'guarded', (tx) => writeGrants(tx, [grant('one'), grant('two')]));
   await expect(write).rejects.toThrow(OverCommitError);

@@ -8,6 +8,7 @@ import type { PoolSettings } from '../../src/contract/pools.ts';
 import type { DatabaseStore } from '../../src/store/create-store.ts';
 import { badInput, finishing, renewing, sweeping } from './ending-conformance.ts';
 import { explaining } from './explain-conformance.ts';
+import { placing, poolInput } from './placing-conformance.ts';
 import { createStage, freshPoolId, type Get, ids, type OpenForTest, type Stage, stageOn } from './stage.ts';
 
 export function conformance(name: string, open: OpenForTest): void {
@@ -27,6 +28,8 @@ export function conformance(name: string, open: OpenForTest): void {
     sweeping(() => store, stage);
     badInput(() => store, stage);
     explaining(() => store);
+    placing(() => store, stage);
+    poolInput(() => store, stage);
   });
 }
 

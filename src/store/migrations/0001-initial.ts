@@ -131,7 +131,8 @@ function allocation(name: Name) {
       state text NOT NULL CHECK (state IN ('held', 'lost')),
       taken_up boolean NOT NULL,
       from_queue boolean NOT NULL,
-      explained jsonb NOT NULL) ${CHURNED}`,
+      explained text NOT NULL,
+      waited jsonb) ${CHURNED}`,
     sql`CREATE INDEX allocs_lost ON ${name('allocs')} (pool_id, worker_id) WHERE state = 'lost'`,
     sql`CREATE TABLE ${name('ended')} (
       pool_id text NOT NULL,
@@ -145,7 +146,8 @@ function allocation(name: Name) {
       enqueued_at_ms bigint,
       granted_at_ms bigint,
       warm boolean,
-      explained jsonb,
+      explained text,
+      waited jsonb,
       PRIMARY KEY (pool_id, id))`,
     // Rows come in the order of their age, so the smallest of indexes will do for clearing them.
     sql`CREATE INDEX ended_by_age ON ${name('ended')} USING brin (ended_at_ms)`,
