@@ -42,6 +42,12 @@ describe('a command line that cannot be understood', () => {
       /--input: is no JSON/,
     ],
     ['a size that is no number', create('--spec', 'every 5s', '--command', 'x', '--size', 'big'), /--size/],
+    ['an eval without its numbers', ['eval', 'explain', 'job/report'], /job\/report#1\.0/],
+    ['another workflow than an invocation', ['invocation', 'explain', 'schedule/nightly'], /invocation id/],
+    ['a pool with a slash', ['pool', 'drain', 'a/b'], /contains "\/"/],
+    ['a length that is none', ['pool', 'create', 'p', '--worker-ttl', 'soon'], /--worker-ttl/],
+    ['a negative size', create('--spec', 'every 5s', '--command', 'x', '--size', '-1'), /size/],
+    ['a size with a fraction', create('--spec', 'every 5s', '--command', 'x', '--size', '1.5'), /--size/],
     ['a size of nothing', create('--spec', 'every 5s', '--command', 'x', '--size', '0'), /size: /],
     [
       'two ways to say the input',

@@ -269,7 +269,58 @@ describe('invocations', () => {
   });
 });
 
+describe('what is explained', () => {
+  test('why a run waits and until when, and why it went where it went', async () => {
+    const waiting = names.jobWorkflowId('explained');
+    await cli('job', 'in', '0s', '--target', 'echo', '--size', '3', '--id', 'explained');
+    await vi.waitFor(async () => expect(await system.store.explainInvocation(waiting)).toHaveLength(1), WAIT);
+    const invocation = await cli('invocation', 'explain', waiting);
+    expect(invocation.stdout).toMatch(/waits for +larger than any worker: the largest has 2/);
+    expect(invocation.stdout).toMatch(/begins +unknown: no present worker could ever take it/);
+    expect(invocation.stdout).toMatch(/w1 +\d +too small/);
+    const found = await json('eval', 'explain', `${waiting}#1.0`);
+    expect(found).toMatchObject({
+      state: 'waiting',
+      waiting: { reason: { kind: 'larger-than-any-worker', largest: 2 }, estimate: { why: 'nobody-could' } },
+      lost: { 'too-small': 1 },
+    });
+    const pool = await cli('pool', 'describe', 'default');
+    expect(pool.stdout).toMatch(/job\/explained +echo +\d+ +3 .*unknown: no present worker/);
+    await json('job', 'cancel', 'explained');
+
+    await json('job', 'in', '0s', '--target', 'echo', '--input', '1', '--id', 'went', '--wait');
+    const went = await json('invocation', 'explain', names.jobWorkflowId('went'));
+    const placement = { left: 1, lost: {}, nearest: [] };
+    expect(went).toMatchObject({
+      run: { status: 'succeeded' },
+      evals: [{ state: 'ended', release: 'finished', workerId: 'w1', waited: [], placement }],
+    });
+    const unknown = await cli('eval', 'explain', 'job/never#1.0');
+    expect([unknown.code, unknown.stdout]).toEqual([1, '']);
+    expect(unknown.stderr).toMatch(/eval "job\/never#1.0" is not known/);
+  });
+});
+
 describe('a pool', () => {
+  test('is drained, goes on, and is disbanded; what waited for it is a dead letter', async () => {
+    await json('pool', 'create', 'brief', '--spread');
+    expect(await json('pool', 'drain', 'brief')).toMatchObject({ draining: true });
+    expect((await cli('pool', 'describe', 'brief')).stdout).toMatch(
+      /pool "brief" is draining[^]*placement +spread/,
+    );
+    expect(await json('pool', 'drain', 'brief', '--off')).toMatchObject({ draining: false });
+    await cli('job', 'in', '0s', '--target', 'echo', '--pool', 'brief', '--id', 'brief');
+    await vi.waitFor(async () => {
+      expect((await system.store.listWaiting('brief')).items).toHaveLength(1);
+    }, WAIT);
+    expect(await json('pool', 'disband', 'brief')).toMatchObject({ refused: [{ target: 'echo' }] });
+    await vi.waitFor(async () => {
+      const described = await json('job', 'describe', 'brief');
+      expect(described).toMatchObject({ run: { status: 'dead-lettered', error: { type: 'PoolDisbanded' } } });
+    }, WAIT);
+    expect((await cli('pool', 'drain', 'brief')).stderr).toMatch(/is disbanded/);
+  });
+
   test('is made once, listed, and described with its workers', async () => {
     const made = await json('pool', 'create', 'gpu', '--worker-ttl', '3s', '--retry-max', '2');
     expect(made).toMatchObject({ id: 'gpu', settings: { workerTtlMs: 3_000, retryMax: 2 }, created: true });
