@@ -9,7 +9,7 @@ import { NAP_MS_MAX } from '../src/core/limits.ts';
 import type { Clock } from './clock.ts';
 import type { LedgerWriter } from './ledger-writer.ts';
 import type { Planner } from './plan.ts';
-import { isRunning, makeRoom } from './overlap.ts';
+import { isRunning, makeRoom, skipped } from './overlap.ts';
 import { type StartDeps, startInvocation } from './start-invocation.ts';
 
 export interface AdvanceDeps extends StartDeps {
@@ -45,16 +45,38 @@ async function lookAhead({ planner }: AdvanceDeps, { plan, definition, scheduleI
   }
 }
 
-/** In order, one after the other: each that starts is what the next may have to make way for. */
+/**
+ * In order: each that starts is what the next may have to make way for. Those that make way for nobody, and stand side by side,
+ * start at once.
+ */
 async function startAll(deps: AdvanceDeps, request: AdvanceRequest): Promise<readonly StartResult[]> {
   const results: StartResult[] = [];
+  const { starts } = request;
   let { previous } = request;
-  for (const start of request.starts) {
-    const result = await startNext(deps, request, start, previous);
-    if (result.outcome === 'started') previous = start.invocationId;
-    results.push(result);
+  // Seen running, or started, by this very call: a crowd that is to be skipped is not looked up one by one.
+  let going: string | undefined;
+  while (results.length < starts.length) {
+    const group = nextGroup(starts, results.length);
+    const [first] = group;
+    if (previous !== undefined && previous === going && first?.overlap === 'skip') {
+      await waitUntil(deps.clock, first.dueAtMs);
+      results.push({ ...skipped(previous), atMs: deps.clock.now() });
+      continue;
+    }
+    const made = await Promise.all(group.map((start) => startNext(deps, request, start, previous)));
+    for (const [i, result] of made.entries()) {
+      if (result.outcome === 'started') previous = going = group[i]?.invocationId;
+      if (result.outcome === 'skipped-overlap') going = previous;
+    }
+    results.push(...made);
   }
   return results;
+}
+
+function nextGroup(starts: readonly StartRequest[], from: number): readonly StartRequest[] {
+  const free = starts.slice(from).findIndex(({ overlap }) => overlap !== 'allowAll');
+  if (free === 0) return starts.slice(from, from + 1);
+  return free < 0 ? starts.slice(from) : starts.slice(from, from + free);
 }
 
 async function startNext(

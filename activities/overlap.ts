@@ -42,7 +42,7 @@ export async function makeRoom(
       return undefined;
     case 'skip':
       if (!(await isRunning(deps.client, other))) return undefined;
-      return { outcome: 'skipped-overlap', blockedBy: other, reason: 'the run before it still goes' };
+      return skipped(other);
     case 'terminateOther':
       await unlessGone(() => deps.client.workflow.getHandle(other).terminate(`${successor} takes its place`));
       return undefined;
@@ -53,6 +53,10 @@ export async function makeRoom(
     default:
       return assertNever(overlap);
   }
+}
+
+export function skipped(other: string): Omit<StartResult, 'atMs'> {
+  return { outcome: 'skipped-overlap', blockedBy: other, reason: 'the run before it still goes' };
 }
 
 /** A run that has nothing to clean up is gone within milliseconds; the schedule waits for one that has. */

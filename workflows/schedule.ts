@@ -20,6 +20,9 @@ import type { ScheduleInput } from '../src/contract/schedule.ts';
 import {
   ARM_AHEAD_MAX,
   ARM_AHEAD_MS,
+  CROWD_NOTES,
+  NAP_NOTES_MAX,
+  NOTES_PER_TURN_MAX,
   PLAN_AHEAD,
   SHORT_GAP_MS,
   SIGNALS_PER_RUN_MAX,
@@ -40,6 +43,7 @@ import {
 import { deleteBacklogs, nextBacklogAtMs, runBacklogs } from './schedule/backlogs.ts';
 import { fireDue, napThrough } from './schedule/fire-due.ts';
 import {
+  endTask,
   feed,
   finishTask,
   type Host,
@@ -119,32 +123,45 @@ async function run(host: Host, inbox: Inbox, continueAsNewEvery?: number): Promi
   // The first turn of a run only takes up what was carried over, so that even `1` makes headway. Notes are taken once it
   // has waited: while a local activity runs, a replay may see them come earlier or later.
   let notes: readonly Note[] = [];
+  const left: Note[] = [];
+  let taken = 0;
+  let suggested = false;
+  let crowded = false;
   for (let turns = 0; ; turns += 1) {
     await takeTurn(host, notes);
+    // Where messages come thick and fast they would have to wait for the nap, more of them than the server buffers.
     const napped =
       host.deleted === undefined &&
+      notes.length <= NAP_NOTES_MAX &&
       (await napThrough(host, (timeMs) => wakeUps.isArmed(timeMs - WAKE_EARLY_MS)));
     if (napped) {
       await fireDue(host, 'by-nap');
       await carryOut(host);
     }
     show(host.state, host.id);
-    if (host.deleted !== undefined) return await close(host, inbox);
+    if (host.deleted !== undefined) return await close(host, inbox, left);
 
     const forced = continueAsNewEvery !== undefined && turns >= continueAsNewEvery;
-    const wanted = forced || inbox.taken >= SIGNALS_PER_RUN_MAX || workflowInfo().continueAsNewSuggested;
-    // A message that comes meanwhile makes the server refuse the step, and the task is done again without its nap: what
-    // fired after it must be certain first.
-    if (wanted && !napped) {
+    const wanted = forced || taken >= SIGNALS_PER_RUN_MAX || suggested || crowded;
+    if (wanted && left.length === 0) {
+      // A message that comes meanwhile makes the server refuse the step, and the task is lost: what it did is certain first.
+      await endTask(host);
       // A note left meanwhile is taken first: its handler waits for this loop.
       await condition(() => inbox.notes.length > 0 || allHandlersFinished());
       if (inbox.notes.length === 0) await continueSchedule(host, continueAsNewEvery);
     }
     wakeUps.arm(wantedWakeUps(host));
-    await condition(() => inbox.notes.length > 0 || wakeUps.rang || isOverdue(host));
+    // A task that goes on for long makes the server buffer messages, and it fails the task when they are too many.
+    if (left.length > 0) await endTask(host);
+    else await condition(() => inbox.notes.length > 0 || wakeUps.rang || isOverdue(host));
     wakeUps.rang = false;
     host.uncertain = false;
-    notes = inbox.notes.splice(0);
+    const come = inbox.notes.splice(0);
+    taken += come.length;
+    crowded ||= come.length >= CROWD_NOTES;
+    left.push(...come);
+    suggested = workflowInfo().continueAsNewSuggested;
+    notes = left.splice(0, NOTES_PER_TURN_MAX);
     host.lateMs = wakeUps.lateMs;
     if (notes.length === 0 && host.lateMs < LATE_MS) host.nowMs = Math.max(host.nowMs, wakeUps.rangForMs);
     else await readClock(host);
@@ -180,7 +197,7 @@ async function open(input: ScheduleInput | null, carried: Carried): Promise<Host
   const names = createNames(parsed.deployment);
   // From the history and not from the clock; the first timer brings the time of day.
   const nowMs = carried.nowMs ?? info.startTime.getTime();
-  const shared = { id: parsed.id, names, starts: [], nowMs, lateMs: 0 };
+  const shared = { id: parsed.id, names, starts: [], answers: new Map(), nowMs, lateMs: 0 };
   if (carried.state !== undefined) return { ...shared, state: carried.state };
 
   const planned = await local.plan({
@@ -263,7 +280,7 @@ async function continueSchedule(host: Host, continueAsNewEvery?: number): Promis
   return await continueAsNew<typeof scheduleWorkflow>(null, carried);
 }
 
-async function close(host: Host, inbox: Inbox): Promise<void> {
+async function close(host: Host, inbox: Inbox, left: readonly Note[]): Promise<void> {
   await flush(host);
   if (host.deleted?.cancelRunning === true) {
     const { running, active } = host.state;
@@ -271,6 +288,7 @@ async function close(host: Host, inbox: Inbox): Promise<void> {
     if (running !== undefined) going.add(running);
     for (const one of going) await local.cancelInvocation(one, `schedule "${host.id}" was deleted`);
   }
+  inbox.notes.unshift(...left);
   do {
     for (const { reply } of inbox.notes.splice(0)) {
       const message = `schedule "${host.id}" was deleted just now`;

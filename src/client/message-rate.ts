@@ -16,7 +16,7 @@ export interface MessageRate {
 export interface MessageRateOptions {
   /** Default 100 for each schedule. */
   readonly perSecond?: number;
-  /** What a schedule that was left in peace takes at once. Default 100. */
+  /** What a schedule that was left in peace takes at once. Default 50. */
   readonly burst?: number;
   /** A clock that never jumps. */
   readonly monotonicMs?: () => number;

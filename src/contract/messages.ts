@@ -198,6 +198,8 @@ export interface ScheduleDescription {
   readonly pending: readonly {
     readonly kind: TriggerKind;
     readonly key: string;
+    /** What it will run as, if it runs alone. */
+    readonly invocationId: string;
     readonly createdAtMs: number;
   }[];
   readonly pendingCount: number;

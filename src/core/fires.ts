@@ -53,7 +53,7 @@ export function startRows(
     ...(blockedBy !== undefined && { blockedBy }),
     ...(outcome === 'started' && { invocationId }),
   };
-  const together = { ...settled, reason: reason ?? `in one run with ${start.key}` };
+  const together = { ...settled, reason: reason ?? `in one run, ${start.invocationId}` };
   return [
     ...(start.others ?? []).map((other) => triggerRow({ scheduleId, creation }, other, outcome, together)),
     triggerRow({ scheduleId, creation }, start, outcome, settled),

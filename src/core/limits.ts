@@ -113,6 +113,13 @@ export const MESSAGES_BURST = 50;
  */
 export const STARTS_PER_ADVANCE_MAX = 10;
 export const NOTES_PER_TURN_MAX = 20;
+/** A wait inside the task is made in pieces, each a task of its own, so that messages are not buffered for long. */
+export const NAP_PIECE_MS = 500;
+/**
+ * So many messages at once have nearly filled the server's buffer. A task that it fails for that while a local activity runs
+ * may leave a history that cannot be replayed (the SDK mixes both tries): the run is continued as new at once.
+ */
+export const CROWD_NOTES = 50;
 /** With more messages than this in a turn the schedule does not wait inside its task for a fire that is near. */
 export const NAP_NOTES_MAX = 3;
 /** Starts of a backlog in one go: a quarter of a second. Where messages come meanwhile, that is not too long yet. */

@@ -1,47 +1,46 @@
 /**
- * Workflow tasks that are lost after `advance` has started and recorded something: the next try finds a later time and more
- * messages, and each due time and each trigger still counts once. Lost for certain: a message that comes while a
- * task runs makes the server refuse that task's continue-as-new.
+ * Workflow tasks that are lost after `advance` has started and recorded something, as their worker cannot reach the server any
+ * more: the next try, by another worker, finds a later time and more messages, and each due time and each trigger still
+ * counts once.
  */
+import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 import { Connection } from '@temporalio/client';
 import { NativeConnection } from '@temporalio/worker';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { AdvanceRequest } from '../../src/contract/activities.ts';
 import { scheduleSignals } from '../../src/contract/messages.ts';
-import type { Overlap } from '../../src/contract/schedule.ts';
+import type { ScheduleInput } from '../../src/contract/schedule.ts';
 import { freshDeployment, sharedTemporal } from '../support/shared.ts';
-import { eventually } from './eventually.ts';
+import { eventually, happening } from './eventually.ts';
 import { expectAccount, type Seen } from './scenario.ts';
 import { openScheduleWorld, type ScheduleWorld } from './schedule-world.ts';
 
 const SECOND = 1_000;
-/** Longer than two intervals, shorter than a task may take. */
-const LOST_FOR_MS = 2_300;
 
 let connection: Connection;
 let nativeConnection: NativeConnection;
 let world: ScheduleWorld;
-/** By schedule: how many more of its `advance`s are to be in vain. */
-const inVain = new Map<string, number>();
-const lost: AdvanceRequest[] = [];
+let line: Line;
+let cutConnection: NativeConnection;
+/** Schedules whose next `advance` never gets to say what it has done. */
+const toLose = new Set<string>();
+const lost = new Set<string>();
 
 beforeAll(async () => {
   const { address, namespace } = await sharedTemporal();
   connection = await Connection.connect({ address });
   nativeConnection = await NativeConnection.connect({ address });
+  line = await openLine(address);
+  cutConnection = await NativeConnection.connect({ address: line.address });
   world = await openScheduleWorld({
     connection,
     nativeConnection,
+    schedulesBy: cutConnection,
     namespace,
     deployment: freshDeployment(),
-    afterAdvance: async (request) => {
-      const left = inVain.get(request.scheduleId) ?? 0;
-      if (left === 0 || request.starts.length === 0) return;
-      inVain.set(request.scheduleId, left - 1);
-      lost.push(request);
-      const workflowId = world.names.scheduleWorkflowId(request.scheduleId);
-      await world.client.workflow.getHandle(workflowId).signal(scheduleSignals.enable, {});
-      await new Promise((resolve) => setTimeout(resolve, LOST_FOR_MS));
+    afterAdvance: async ({ scheduleId, starts }) => {
+      if (starts.length === 0 || !toLose.delete(scheduleId)) return;
+      lost.add(scheduleId);
+      await line.isCut;
     },
   });
 });
@@ -50,15 +49,62 @@ afterAll(async () => {
   await world.close();
   await connection.close();
   await nativeConnection.close();
+  await cutConnection.close();
+  line.server.close();
 });
 
-async function begin(id: string, overlap: Overlap, ms: number): Promise<Seen> {
-  const schedule = { spec: 'every 1s', target: 'x', overlap, input: { ms } };
-  const handle = await world.create(id, schedule, 1);
-  await eventually(
-    () => world.describe(id),
-    ({ counts }) => (counts.started ?? 0) > 0,
-  );
+interface Line {
+  readonly address: string;
+  readonly server: Server;
+  readonly isCut: Promise<void>;
+  cut(): void;
+  mend(): void;
+}
+
+/** A way to the server that can be cut. */
+async function openLine(address: string): Promise<Line> {
+  const [host = '', port = ''] = address.split(':');
+  const sockets = new Set<Socket>();
+  let isOpen = true;
+  const server = createServer((near) => {
+    if (!isOpen) {
+      near.destroy();
+      return;
+    }
+    const far = connect(Number(port), host);
+    for (const [one, other] of [
+      [near, far],
+      [far, near],
+    ] as const) {
+      sockets.add(one);
+      one.pipe(other);
+      one.on('error', () => other.destroy());
+      one.on('close', () => {
+        sockets.delete(one);
+        other.destroy();
+      });
+    }
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const cutting = happening();
+  return {
+    address: `127.0.0.1:${(server.address() as AddressInfo).port}`,
+    server,
+    isCut: cutting.promise,
+    cut() {
+      isOpen = false;
+      for (const socket of sockets) socket.destroy();
+      cutting.resolve();
+    },
+    mend() {
+      isOpen = true;
+    },
+  };
+}
+
+async function begin(id: string, input: ScheduleInput): Promise<Seen> {
+  const handle = await world.create(id, input);
+  await world.describe(id);
   return {
     world,
     handle,
@@ -68,61 +114,61 @@ async function begin(id: string, overlap: Overlap, ms: number): Promise<Seen> {
   };
 }
 
-async function endsWell(seen: Seen, id: string): Promise<void> {
-  const isLost = () => lost.some(({ scheduleId }) => scheduleId === id);
-  const counted = await eventually(
-    () => seen.describe(),
-    ({ counts }) => isLost() && inVain.get(id) === 0 && (counts.superseded ?? 0) > 0,
-  );
-  const total = (counts: typeof counted.counts) => Object.values(counts).reduce((sum, n) => sum + n, 0);
+const total = (counts: Readonly<Record<string, number>>) => Object.values(counts).reduce((a, b) => a + b, 0);
+
+test('what a lost worker has done counts once: started, skipped, triggered by signal and by update', async () => {
+  const everySecond = { spec: 'every 1s', target: 'x' } as const;
+  const started = await begin('started', { ...everySecond, overlap: 'allowAll' });
+  const skipped = await begin('skipped', { ...everySecond, input: { ms: 600_000 } });
+  const signalled = await begin('signalled', { ...everySecond, overlap: 'allowAll' });
+  const updated = await begin('updated', { ...everySecond, overlap: 'allowAll' });
+  const all = { started, skipped, signalled, updated };
+  for (const seen of Object.values(all)) {
+    await eventually(
+      () => seen.describe(),
+      ({ counts }) => total(counts) >= 2,
+    );
+  }
+
+  for (const id of Object.keys(all)) toLose.add(id);
+  const { client } = world;
+  await client.workflow.getHandle(signalled.handle.workflowId).signal(scheduleSignals.trigger, {});
+  const told = updated.handle.trigger();
   await eventually(
-    () => seen.describe(),
-    ({ counts, unsentRows }) => unsentRows === 0 && total(counts) > total(counted.counts),
+    async () => lost.size,
+    (size) => size === Object.keys(all).length,
   );
-  await seen.handle.change({ spec: 'triggered', target: 'x' });
-  const { counts, createdAtMs, changedAtMs } = await eventually(
-    () => seen.describe(),
-    ({ unsentRows }) => unsentRows === 0,
-  );
-  await expectAccount(seen);
-  const manual = (await seen.fires()).filter(({ kind }) => kind === 'manual').length;
-  const due = Math.floor(changedAtMs / SECOND) - Math.floor(createdAtMs / SECOND);
-  expect(total(counts) - manual).toBe(due);
-}
+  line.cut();
+  await client.workflow.getHandle(signalled.handle.workflowId).signal(scheduleSignals.trigger, {});
+  const other = await world.alsoHostSchedules(nativeConnection);
+  expect(await told).toMatchObject({ outcome: 'started' });
 
-test.concurrent('what it has started is not superseded', async () => {
-  const seen = await begin('started', 'allowAll', 0);
-  inVain.set('started', 2);
-  await endsWell(seen, 'started');
-  await seen.handle.delete();
+  for (const seen of Object.values(all)) {
+    const late = await eventually(
+      () => seen.describe(),
+      ({ counts }) => (counts.superseded ?? 0) > 0,
+    );
+    await eventually(
+      () => seen.describe(),
+      ({ counts }) => total(counts) > total(late.counts),
+    );
+    await seen.handle.change({ spec: 'triggered', target: 'x' });
+    const { counts, createdAtMs, changedAtMs } = await eventually(
+      () => seen.describe(),
+      ({ unsentRows }) => unsentRows === 0,
+    );
+    await expectAccount(seen);
+    const manual = (await seen.fires()).filter(({ kind }) => kind === 'manual').length;
+    expect(manual).toBe(seen === signalled ? 2 : seen === updated ? 1 : 0);
+    const due = Math.floor(changedAtMs / SECOND) - Math.floor(createdAtMs / SECOND);
+    expect(total(counts) - manual).toBe(due);
+    await seen.handle.delete({ cancelRunning: true });
+  }
+  line.mend();
+  await other.stop();
 });
 
-test.concurrent('what it has skipped is not superseded either', async () => {
-  const seen = await begin('skipped', 'skip', 60_000);
-  inVain.set('skipped', 2);
-  await endsWell(seen, 'skipped');
-  await seen.handle.delete({ cancelRunning: true });
-});
-
-test.concurrent('a trigger without a key runs once, though more has fired before it in the next try', async () => {
-  const seen = await begin('triggered', 'allowAll', 0);
-  inVain.set('triggered', 1);
-  await world.client.workflow.getHandle(seen.handle.workflowId).signal(scheduleSignals.trigger, {});
-  await endsWell(seen, 'triggered');
-  expect((await seen.fires()).filter(({ kind }) => kind === 'manual')).toHaveLength(1);
-  await seen.handle.delete();
-});
-
-test.concurrent('a trigger by update runs once, though the task that ran it is lost', async () => {
-  const seen = await begin('updated', 'allowAll', 0);
-  inVain.set('updated', 1);
-  expect(await seen.handle.trigger()).toMatchObject({ outcome: 'started' });
-  await endsWell(seen, 'updated');
-  expect((await seen.fires()).filter(({ kind }) => kind === 'manual')).toHaveLength(1);
-  await seen.handle.delete();
-});
-
-test.concurrent('a key asked for again is a duplicate, however long ago; one that was skipped may run yet', async () => {
+test('a key asked for again is a duplicate, however long ago; one that was skipped may run yet', async () => {
   const handle = await world.create('keys', { spec: 'triggered', target: 'x', input: { ms: 600_000 } });
   const end = async (key: string) => {
     const run = world.client.workflow.getHandle(world.names.manualInvocationId('keys', key));

@@ -35,6 +35,8 @@ export interface WorldOptions {
   readonly deployment: string;
   /** Given where the server's time skips: the activities then live by the workflow's time. */
   readonly skips?: boolean;
+  /** Another way to the server for the worker that hosts the schedules. */
+  readonly schedulesBy?: NativeConnection;
   /** Stands before the real store. */
   readonly storeOf?: (store: Store) => Store;
   /** Called when an `advance` has done its work and has not yet said so. */
@@ -77,7 +79,7 @@ export async function openScheduleWorld(options: WorldOptions) {
     workflowBundle: invocations,
     taskQueue: names.invocationsQueue,
   });
-  let scheduleWorker = await run(hosts);
+  let scheduleWorker = await run({ ...hosts, connection: options.schedulesBy ?? options.nativeConnection });
 
   return {
     client,
@@ -89,6 +91,7 @@ export async function openScheduleWorld(options: WorldOptions) {
         args: [input, ...(continueAsNewEvery === undefined ? [] : [{ continueAsNewEvery }])],
         taskQueue: names.schedulesQueue,
         workflowId: names.scheduleWorkflowId(id),
+        workflowTaskTimeout: '3s',
       });
       return new ScheduleHandle(client, names, id);
     },
@@ -96,6 +99,8 @@ export async function openScheduleWorld(options: WorldOptions) {
     describe: (id: string): Promise<ScheduleDescription> =>
       eventually(() => client.workflow.getHandle(names.scheduleWorkflowId(id)).query(describeSchedule)),
     fires: (scheduleId: string): Promise<readonly Fire[]> => firesOf(memory, scheduleId),
+    /** A second worker beside the first. Ended by the caller. */
+    alsoHostSchedules: (connection: NativeConnection) => run({ ...hosts, connection }),
     async stopSchedules(): Promise<void> {
       await scheduleWorker.stop();
     },

@@ -61,6 +61,7 @@ export async function backfill(host: Host, request: BackfillRequest, token: stri
   if (over !== undefined) return over;
   const due = await stretchOf(host, 'backfill', ['from', request.from], ['to', request.to]);
   if (due === undefined) return { id, instants: 0 };
+  refuseTooMany('backfill', 'from', due.count);
   if (request.rerun === true) state.reruns += 1;
   add(host, {
     ...{ id, kind: 'backfill', order, concurrency, perSecond, due },
@@ -79,16 +80,17 @@ export async function catchUp(host: Host, request: CatchUpRequest, token: string
   if (due === undefined) return { id: token, instants: 0 };
   const { catchUp: rule, overlap } = state.definition;
   const split = splitLate(rule, due, nowOf(host));
+  const older = split.backlog && (await known(host, split.backlog));
+  const instants = (older?.count ?? 0) + (split.startMs === undefined ? 0 : 1);
+  refuseTooMany('catchUp', 'since', instants);
   // What this creation of the schedule has never accounted for: it was created after that.
   if (due.lastMs <= state.createdAtMs) {
     await recordLate(host, split);
     host.uncertain = true;
   }
-  const older = split.backlog && (await known(host, split.backlog));
   const first = older?.firstMs ?? split.startMs;
   if (first === undefined) return { id: token, instants: 0 };
   const last = split.startMs ?? older?.lastMs ?? first;
-  const instants = (older?.count ?? 0) + (split.startMs === undefined ? 0 : 1);
   add(host, {
     ...{ id: token, kind: 'backfill', order: 'oldest', perSecond: rule.perSecond },
     concurrency: overlap === 'allowAll' ? 0 : 1,
@@ -116,12 +118,13 @@ async function stretchOf(
   if (state.backlogs.length >= BACKLOGS_MAX) {
     refuse(message, fromField, `${BACKLOGS_MAX} backlogs are going already: wait for one, or stop one`);
   }
-  const due = await summaryOf(host, afterMs, untilMs);
-  if (due !== undefined && due.count > BACKFILL_INSTANTS_MAX) {
-    const problem = `it would be ${due.count} instants, at most ${BACKFILL_INSTANTS_MAX} are run at a time: name a shorter stretch`;
-    refuse(message, fromField, problem);
-  }
-  return due;
+  return await summaryOf(host, afterMs, untilMs);
+}
+
+function refuseTooMany(message: string, field: string, instants: number): void {
+  if (instants <= BACKFILL_INSTANTS_MAX) return;
+  const problem = `it would be ${instants} instants, at most ${BACKFILL_INSTANTS_MAX} are run at a time: name a shorter stretch`;
+  refuse(message, field, problem);
 }
 
 function refuse(message: string, field: string, problem: string): never {

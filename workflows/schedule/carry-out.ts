@@ -7,6 +7,7 @@ import type { AdvanceResult, StartResult } from '../../src/contract/activities.t
 import { startRows } from '../../src/core/fires.ts';
 import { PLAN_AHEAD, STARTS_PER_ADVANCE_MAX } from '../../src/core/limits.ts';
 import { local } from '../local-activities.ts';
+import { fireDue } from './fire-due.ts';
 import { finishTask, type Host, owner, type PendingStart } from './host.ts';
 import { giveBackRun, releasePending, wait } from './queue.ts';
 import { awaitEnd, needsEnds } from './runs.ts';
@@ -17,16 +18,27 @@ const STOPPING_LOOK_MS = 1_000;
 
 /** Carries out the starts decided on and flushes the ledger: one `advance` as a rule. */
 export async function carryOut(host: Host): Promise<void> {
-  const { state } = host;
-  do {
-    releasePending(host);
-    if (host.starts.length === 0 && state.unsent.length === 0) return;
+  releasePending(host);
+  while (host.starts.length > 0 || host.state.unsent.length > 0) {
     if (host.uncertain === true) await finishTask(host);
-    const starts = host.starts.splice(0, STARTS_PER_ADVANCE_MAX);
-    await advanceOnce(host, starts);
+    await advanceOnce(host, takeStarts(host));
     // What did not start has left its place to the next.
     releasePending(host);
-  } while (host.starts.length > 0);
+    if (host.starts.length === 0) break;
+    // Many starts: the task is ended in between, for the messages' sake, and live fires go before them.
+    await finishTask(host);
+    await fireDue(host);
+  }
+  for (const answer of host.answers.values()) answer();
+  host.answers.clear();
+}
+
+/** The next few, fires before what was asked for by hand. */
+function takeStarts({ starts }: Host): readonly PendingStart[] {
+  const fires = starts.filter(({ kind }) => kind === 'fire');
+  const others = starts.filter(({ kind }) => kind !== 'fire');
+  starts.splice(0, starts.length, ...fires, ...others);
+  return starts.splice(0, STARTS_PER_ADVANCE_MAX);
 }
 
 async function advanceOnce(host: Host, starts: readonly PendingStart[]): Promise<void> {

@@ -11,12 +11,14 @@ import {
   DRIFT_MS_MAX,
   LATE_AFTER_MS,
   NAP_MS_MAX,
+  NAP_PIECE_MS,
   WAKE_EARLY_MS,
 } from '../../src/core/limits.ts';
 import { splitLate } from '../../src/core/policy/catch-up.ts';
 import { local } from '../local-activities.ts';
 import { addCatchUp } from './backlogs.ts';
 import {
+  endTask,
   feed,
   finishTask,
   fireOf,
@@ -146,6 +148,10 @@ export async function napThrough(host: Host, isArmed: (timeMs: number) => boolea
   if (isArmed(tickMs)) return false;
   if (host.uncertain === true) await finishTask(host);
   if (host.bridged === tickMs) delete host.bridged;
+  for (let atMs = nowMs + NAP_PIECE_MS; atMs < tickMs; atMs += NAP_PIECE_MS) {
+    await local.waitUntil(atMs);
+    await endTask(host);
+  }
   await local.waitUntil(tickMs);
   host.nowMs = Math.max(host.nowMs, tickMs);
   return true;

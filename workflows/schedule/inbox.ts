@@ -35,16 +35,13 @@ export interface Note {
 
 export interface Inbox {
   readonly notes: Note[];
-  /** Messages taken in this run of the workflow. */
-  taken: number;
 }
 
 export function openInbox(describe: () => ScheduleDescription): Inbox {
-  const inbox: Inbox = { notes: [], taken: 0 };
+  const inbox: Inbox = { notes: [] };
   const leave = (checked: Checked, token: string, reply?: Trigger<unknown>): void => {
     const message =
       'problem' in checked ? ({ kind: 'unreadable', problem: checked.problem } as const) : checked.message;
-    inbox.taken += 1;
     inbox.notes.push({ token, message, ...(reply !== undefined && { reply }) });
   };
 

@@ -8,7 +8,7 @@ import type { Overlap } from '../../src/contract/schedule.ts';
 import { triggerRow } from '../../src/core/fires.ts';
 import { admit, needsQueue } from '../../src/core/policy/overlap.ts';
 import { addPending, leader, nextTimeoutMs, release } from '../../src/core/policy/triggering.ts';
-import { feed, type Host, owner } from './host.ts';
+import { feed, type Host, owner, type PendingStart } from './host.ts';
 import { awaitEnd, isGoing } from './runs.ts';
 import { book } from './state.ts';
 
@@ -28,7 +28,7 @@ export function enqueue(host: Host, trigger: Trigger, { overlap, answer }: Enque
     const { pending, dropped } = addPending(state.pending, trigger);
     state.pending = pending;
     for (const { trigger: lost, reason } of dropped) settle(host, lost, 'dropped', reason);
-    answer?.({ outcome: 'waiting', invocationId: trigger.invocationId });
+    awaitTurn(host, trigger, answer);
     return;
   }
   const rule = overlap ?? state.definition.overlap;
@@ -54,12 +54,26 @@ export function wait(
   state.pending = pending;
   for (const { trigger: other, outcome, reason } of settled) settle(host, other, outcome, reason);
   const own = settled.find((one) => one.trigger === trigger);
-  const { invocationId } = trigger;
-  answer?.(
-    own === undefined
-      ? { outcome: 'waiting', invocationId }
-      : { outcome: own.outcome, invocationId, reason: own.reason },
-  );
+  if (own === undefined) awaitTurn(host, trigger, answer);
+  else answer?.({ outcome: own.outcome, invocationId: trigger.invocationId, reason: own.reason });
+}
+
+/** It may still start in this turn; whoever asked is told at its end. */
+function awaitTurn(host: Host, trigger: Trigger, answer?: (result: TriggerResult) => void): void {
+  if (answer === undefined) return;
+  const { key, invocationId } = trigger;
+  host.answers.set(key, (result = { outcome: 'waiting', invocationId }) => answer(result));
+}
+
+/** Who is to be told what becomes of a start: all who asked for it. */
+function askersOf(host: Host, triggers: readonly Trigger[]): Pick<PendingStart, 'answer'> {
+  const asking = triggers.flatMap(({ key }) => {
+    const answer = host.answers.get(key);
+    host.answers.delete(key);
+    return answer ?? [];
+  });
+  if (asking.length === 0) return {};
+  return { answer: (result) => asking.forEach((answer) => answer(result)) };
 }
 
 /** Starts what need not wait any longer. Asked again at once it starts nothing new. */
@@ -74,14 +88,15 @@ export function releasePending(host: Host): void {
     for (const { trigger, reason } of dropped) settle(host, trigger, 'dropped', reason);
     for (const batch of batches) {
       const others = batch.slice(0, -1);
-      host.starts.push({ ...leader(batch), overlap: 'allowAll', ...(others.length > 0 && { others }) });
+      const together = { ...(others.length > 0 && { others }), ...askersOf(host, batch) };
+      host.starts.push({ ...leader(batch), overlap: 'allowAll', ...together });
     }
     return;
   }
   const [first, ...rest] = state.pending;
   if (first === undefined || isGoing(host)) return;
   state.pending = rest;
-  host.starts.push({ ...first, overlap: 'allowAll' });
+  host.starts.push({ ...first, overlap: 'allowAll', ...askersOf(host, [first]) });
 }
 
 /** When the next pending trigger is dropped for its age. */
@@ -106,6 +121,9 @@ export function settle(
 ): void {
   book(host.state, triggerRow(owner(host), trigger, outcome, { atMs: host.nowMs, reason }));
   giveBackRun(host, trigger);
+  const { key, invocationId } = trigger;
+  host.answers.get(key)?.({ outcome, invocationId, reason });
+  host.answers.delete(key);
   if (outcome !== 'deleted' && trigger.kind === 'fire') countAnew(host);
 }
 

@@ -8,7 +8,7 @@ import { carryOut } from './carry-out.ts';
 import { feed, type Host, nowOf, planFrom, replan } from './host.ts';
 import { Refusal } from './refusal.ts';
 import { awaitEnd, needsEnds } from './runs.ts';
-import type { ScheduleState } from './state.ts';
+import type { KeptOccurrence, ScheduleState } from './state.ts';
 import { closeSpans } from './suspend.ts';
 
 /** @throws Refusal where it was made for another revision, or cannot be used */
@@ -65,6 +65,7 @@ async function revise(
   // What fell due before, and the stretches until now, belong to the old definition.
   if (host.starts.length > 0) await carryOut(host);
   await closeSpans(host, nowMs);
+  const occurrences = await stillNamed(host, definition);
   const before = { revision: state.revision, atMs: state.changedAtMs, ...state.changed };
   state.revisions = keep([...state.revisions, { ...before, definition: state.definition }]);
   const { limitedRuns } = definition;
@@ -76,8 +77,7 @@ async function revise(
   state.changedAtMs = nowMs;
   state.changed = { ...(actor !== undefined && { actor }), ...(reason !== undefined && { reason }) };
   state.plan = planFrom(planned, nowMs);
-  // Those that the new spec does not name would never be due.
-  state.occurrences = state.occurrences.filter(({ isDue, act }) => isDue === true || act === 'move');
+  state.occurrences = occurrences;
   if (planned.timing.kind !== 'relative') delete state.waitingFor;
   // A run that was started when nobody had to know its end.
   if (needsEnds(state) && state.running !== undefined) {
@@ -88,6 +88,21 @@ async function revise(
   if (planned.timing.kind === 'relative' && state.waitingFor === undefined) {
     feed(host, { kind: 'rewind' }, nowMs);
   }
+}
+
+/** What was said of single nominal times holds for those that the new spec names too; what has left its time already stays. */
+async function stillNamed({ id, state }: Host, definition: ScheduleDefinition) {
+  const named: KeptOccurrence[] = [];
+  for (const occurrence of state.occurrences) {
+    const { nominalMs, act, isDue } = occurrence;
+    if (isDue === true || act === 'move') {
+      named.push(occurrence);
+      continue;
+    }
+    const dueMs = await local.dueTimeOf({ scheduleId: id, definition, nominalMs });
+    if (dueMs !== undefined) named.push({ ...occurrence, dueMs });
+  }
+  return named;
 }
 
 function setRunsLeft(state: ScheduleState, limitedRuns: ScheduleDefinition['limitedRuns']): void {

@@ -202,7 +202,7 @@ export function describe(id: string, state: ScheduleState): ScheduleDescription 
     skipsInARow: state.skipsInARow,
     pending: state.pending
       .slice(0, PENDING_SHOWN_MAX)
-      .map(({ kind, key, createdAtMs }) => ({ kind, key, createdAtMs })),
+      .map(({ kind, key, invocationId, createdAtMs }) => ({ kind, key, invocationId, createdAtMs })),
     pendingCount: state.pending.length,
     active: state.active.map(({ invocationId }) => invocationId),
     backlogs: state.backlogs.map((backlog) => ({

@@ -4,7 +4,7 @@
  * many may start now, `advanceBacklog` what is left after they did. Pure, plain data in and out.
  */
 import type { DueSummary } from '../../contract/activities.ts';
-import { STARTS_PER_ADVANCE_MAX } from '../limits.ts';
+import { BACKLOG_STARTS_MAX } from '../limits.ts';
 
 /** Credit is counted in thousandths of a start: a millisecond earns `perSecond` of them, so nothing is rounded off. */
 const START = 1_000;
@@ -66,7 +66,7 @@ export function quota(
 ): Quota {
   const { concurrency, perSecond, left } = backlog;
   const room = concurrency === 0 ? Infinity : Math.max(0, concurrency - running);
-  const wanted = isFinished(backlog) ? 0 : Math.min(room, left, STARTS_PER_ADVANCE_MAX);
+  const wanted = isFinished(backlog) ? 0 : Math.min(room, left, BACKLOG_STARTS_MAX);
   if (wanted === 0 || perSecond === 0) return { starts: wanted };
   const credit = creditAt(backlog, nowMs);
   const starts = Math.min(wanted, Math.floor(credit / START));
@@ -108,12 +108,12 @@ export function isFinished({ afterMs, untilMs }: Pick<Backlog, 'afterMs' | 'unti
 
 /** Saved up before a look is worth it: a second's worth, at least one and at most half of what one step starts. */
 function batchOf({ perSecond }: Pick<Backlog, 'perSecond'>): number {
-  return Math.min(STARTS_PER_ADVANCE_MAX / 2, Math.max(1, Math.floor(perSecond)));
+  return Math.min(BACKLOG_STARTS_MAX / 2, Math.max(1, Math.floor(perSecond)));
 }
 
 /** A batch and what a look that is a second late adds to it (half a second at 50/s); the rest is lost, as a burst is bounded. */
 function creditAt(backlog: Backlog, nowMs: number): number {
   const earned = Math.max(0, nowMs - backlog.creditAtMs) * backlog.perSecond;
-  const most = Math.min(STARTS_PER_ADVANCE_MAX, batchOf(backlog) + Math.ceil(backlog.perSecond));
+  const most = Math.min(BACKLOG_STARTS_MAX, batchOf(backlog) + Math.ceil(backlog.perSecond));
   return Math.min(most * START, backlog.credit + earned);
 }

@@ -96,7 +96,7 @@ describe('an absolute schedule', () => {
     [
       'a queue that shows its first and tells of the rest',
       {
-        pending: [{ kind: 'fire', key: isoInstant(due(31)), createdAtMs: due(31) }],
+        pending: [{ kind: 'fire', key: isoInstant(due(31)), invocationId: 'i', createdAtMs: due(31) }],
         pendingCount: 30,
       },
     ],

@@ -1,7 +1,7 @@
 /** A backlog: how many of its due times may start when, and that each is dealt with once, in order, at its pace. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { STARTS_PER_ADVANCE_MAX } from '../../../src/core/limits.ts';
+import { BACKLOG_STARTS_MAX } from '../../../src/core/limits.ts';
 import {
   advanceBacklog,
   type Backlog,
@@ -43,7 +43,7 @@ function drain(backlog: Backlog, nowMs: number) {
   for (;;) {
     const { starts, lookAgainAtMs } = quota(backlog, { running: 0, nowMs });
     if (starts === 0) return { backlog, started, lookAgainAtMs };
-    expect(starts).toBeLessThanOrEqual(STARTS_PER_ADVANCE_MAX);
+    expect(starts).toBeLessThanOrEqual(BACKLOG_STARTS_MAX);
     const timesMs = nextTimes(backlog, starts);
     started.push(...timesMs);
     backlog = advanceBacklog(backlog, { timesMs, nowMs });
@@ -226,7 +226,7 @@ describe('over time, whoever looks whenever', () => {
           for (const [i, { atMs: fromMs }] of started.entries())
             for (const [j, { atMs }] of started.entries()) {
               if (j < i) continue;
-              const allowed = STARTS_PER_ADVANCE_MAX + ((atMs - fromMs) * story.perSecond) / SECOND;
+              const allowed = BACKLOG_STARTS_MAX + ((atMs - fromMs) * story.perSecond) / SECOND;
               if (j - i + 1 > allowed + 1e-6) throw new Error(`${j - i + 1} starts, ${allowed} allowed`);
             }
         },
