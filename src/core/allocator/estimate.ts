@@ -38,17 +38,21 @@ export interface Outlook {
   random(): number;
 }
 
+type Draw = ReturnType<typeof drawFrom>;
+
 /** Of each that waits, by its id. */
 export function estimateStarts(outlook: Outlook): ReadonlyMap<string, StartEstimate> {
   const queue = outlook.waiting.toSorted(compareDemands);
   const near = queue.slice(0, ESTIMATE_QUEUE_MAX);
   const known = new Map([...outlook.runTimes].filter(([, times]) => runsIn(times) >= ESTIMATE_RUNS_MIN));
   const starts = new Map<string, number[]>(near.map(({ evalId }) => [evalId, []]));
-  const fresh = new Map(Array.from(known, ([target, times]) => [target, drawFrom(times, 0)]));
+  // Each course asks for the same again: what runs has run as long in all of them.
+  const draws = new Map(Array.from(known.keys(), (target) => [target, new Map<number, Draw>()]));
   const lengthMs = (target: string, elapsedMs: number): number => {
     const times = known.get(target);
     if (times === undefined) return Infinity;
-    const draw = (elapsedMs === 0 ? fresh.get(target) : undefined) ?? drawFrom(times, elapsedMs);
+    const draw = draws.get(target)?.get(elapsedMs) ?? drawFrom(times, elapsedMs);
+    draws.get(target)?.set(elapsedMs, draw);
     return draw(outlook.random());
   };
   const courses = known.size === 0 ? 1 : coursesFor(near, outlook.running);
