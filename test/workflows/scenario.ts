@@ -121,11 +121,11 @@ function expectEachOnce(fires: readonly Fire[]): void {
   expect(new Set(started).size).toBe(started.length);
   for (const fire of fires.filter(isLed)) {
     const leader = leaders.find(({ invocationId }) => invocationId === fire.invocationId);
-    expect(fire.reason).toBe(`in one run with ${leader?.key}`);
+    expect(fire.reason).toBe(`in one run, ${leader?.invocationId}`);
   }
 }
 
-const isLed = ({ reason }: Fire) => reason?.startsWith('in one run with ') === true;
+const isLed = ({ reason }: Fire) => reason?.startsWith('in one run, ') === true;
 
 /** The last instant that is accounted for. */
 function accountedUntilMs(
