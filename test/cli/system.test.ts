@@ -85,7 +85,7 @@ describe('a schedule', () => {
     });
 
     expect(await json('schedule', 'resume', 'nightly')).toMatchObject({ state: 'active', revision: 1 });
-    const changed = await json('schedule', 'change', 'nightly', '--spec', 'every 15m', '--retry-limit', '1');
+    const changed = await json('schedule', 'change', 'nightly', '--spec', 'every 90d', '--retry-limit', '1');
     expect(changed).toMatchObject({
       revision: 2,
       definition: {
@@ -98,7 +98,7 @@ describe('a schedule', () => {
 
     const described = await cli('schedule', 'describe', 'nightly');
     expect(described.stdout).toMatch(
-      /schedule "nightly" is active, revision 2\n\n {2}when +every 15m \(Europe\/Berlin\)/,
+      /schedule "nightly" is active, revision 2\n\n {2}when +every 90d \(Europe\/Berlin\)/,
     );
     expect(described.stdout).toMatch(/due times +1: 1 started/);
     expect(described.stdout).toMatch(/next times\n( {2}\S+\+0[12]:00 {3}\S+Z\n){5}/);

@@ -49,7 +49,7 @@ describe('one machine', () => {
       'create',
       'hello',
       '--spec',
-      'every 1h',
+      'triggered',
       '--command',
       'echo hello',
     );
