@@ -1,7 +1,8 @@
 /** Waiting for what must come to be: asks again until it holds. Used where there is no event to wait for. */
 import { setTimeout } from 'node:timers/promises';
 
-const WAIT_MS_MAX = 60_000;
+/** Shorter than a test may take, so that what was wrong is said before it is stopped. */
+const WAIT_MS_MAX = 45_000;
 const AGAIN_MS = 25;
 
 /** The first value that `ask` gives without throwing and that `holds`. @throws what was wrong last */

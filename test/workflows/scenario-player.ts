@@ -8,11 +8,12 @@ import { NotExistsError } from '../../src/contract/errors.ts';
 import type { ScheduleInput } from '../../src/contract/schedule.ts';
 import { parseDuration } from '../../src/core/duration.ts';
 import { quietRuntime } from '../support/shared.ts';
-import { createTimeSkippingEnvironment } from '../support/time-skipping.ts';
+import { createTimeSkippingEnvironment, letTimePass } from '../support/time-skipping.ts';
 import {
   CONTINUE_AS_NEW_EVERY,
   expectAccount,
   ledgerOf,
+  lengths,
   type Scenario,
   type Seen,
   settled,
@@ -83,7 +84,7 @@ export function playScenarios(scenarios: readonly Scenario[]): void {
   async function alignedMs(): Promise<number> {
     const nowMs = await environment.currentTimeMs();
     const beganMs = Math.ceil(nowMs / HOUR) * HOUR + 30_000;
-    await environment.sleep(beganMs - nowMs);
+    await letTimePass(environment, beganMs - nowMs, () => Promise.resolve('none of them has begun'));
     return beganMs;
   }
 
@@ -97,7 +98,7 @@ export function playScenarios(scenarios: readonly Scenario[]): void {
     if ('pass' in step) {
       const length = parseDuration(step.pass);
       if (!length.ok) throw new Error(length.message);
-      await environment.sleep(length.ms);
+      await letTimePass(environment, length.ms, () => lengths(all));
     } else {
       await Promise.all(all.map((seen) => step.act(seen)));
     }
