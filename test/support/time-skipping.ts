@@ -3,7 +3,6 @@
  * Time is global to an environment, so each test file makes its own and uses it for one thing at a time.
  * What this server lacks: listing, Schedules; and time stands still while an activity is pending.
  */
-import { setTimeout } from 'node:timers/promises';
 import { TestWorkflowEnvironment } from '@temporalio/testing';
 import { sharedTimeSkippingProgram } from './shared.ts';
 
@@ -21,30 +20,4 @@ export async function createTimeSkippingEnvironment(): Promise<TestWorkflowEnvir
       if (start === STARTS_MAX) throw error;
     }
   }
-}
-
-/** Longer than anything here takes while time stands still for it. */
-const STALLED_MS = 3_000;
-const STALLS_MAX = 10;
-
-/**
- * Lets time pass. What holds time up (a task, an activity) takes a lock on it, and this server may lose one for good: where a message
- * comes just while a workflow continues as new, time passes no faster than ours ever after. So where our time has passed and
- * what `progress` tells of is where it was, a lock is taken back.
- */
-export async function letTimePass(
-  environment: TestWorkflowEnvironment,
-  ms: number,
-  progress: () => Promise<string>,
-): Promise<void> {
-  const passed = environment.sleep(ms).then(() => true);
-  let before = await progress();
-  for (let stalls = 0; stalls < STALLS_MAX; stalls++) {
-    const isOver = await Promise.race([passed, setTimeout(STALLED_MS, false, { ref: false })]);
-    if (isOver) return;
-    const now = await progress();
-    if (now === before) await environment.connection.testService?.unlockTimeSkipping({});
-    before = now;
-  }
-  throw new Error(`time does not pass; it has come to ${before}`);
 }

@@ -8,12 +8,11 @@ import { NotExistsError } from '../../src/contract/errors.ts';
 import type { ScheduleInput } from '../../src/contract/schedule.ts';
 import { parseDuration } from '../../src/core/duration.ts';
 import { quietRuntime } from '../support/shared.ts';
-import { createTimeSkippingEnvironment, letTimePass } from '../support/time-skipping.ts';
+import { createTimeSkippingEnvironment } from '../support/time-skipping.ts';
 import {
   CONTINUE_AS_NEW_EVERY,
   expectAccount,
   ledgerOf,
-  lengths,
   type Scenario,
   type Seen,
   settled,
@@ -27,12 +26,7 @@ const MINUTE = 60_000;
 
 export const minutes = (n: number): number => n * MINUTE;
 
-/**
- * A run of `ms` on every full minute. Runs that tell their end must take some time, and not just as long as it takes until they
- * are looked up (10 s, 20 s, 40 s, …): a message that comes while its schedule
- * continues as new makes this server lose count of its tasks, and its time never skips again; `schedule.test.ts` has such
- * messages on a real one.
- */
+/** A run of `ms` on every full minute. */
 export const everyMinute = (ms = 0, more: Partial<ScheduleInput> = {}): ScheduleInput => ({
   spec: '* * * * *',
   target: 'x',
@@ -84,7 +78,7 @@ export function playScenarios(scenarios: readonly Scenario[]): void {
   async function alignedMs(): Promise<number> {
     const nowMs = await environment.currentTimeMs();
     const beganMs = Math.ceil(nowMs / HOUR) * HOUR + 30_000;
-    await letTimePass(environment, beganMs - nowMs, () => Promise.resolve('none of them has begun'));
+    await environment.sleep(beganMs - nowMs);
     return beganMs;
   }
 
@@ -98,7 +92,7 @@ export function playScenarios(scenarios: readonly Scenario[]): void {
     if ('pass' in step) {
       const length = parseDuration(step.pass);
       if (!length.ok) throw new Error(length.message);
-      await letTimePass(environment, length.ms, () => lengths(all));
+      await environment.sleep(length.ms);
     } else {
       await Promise.all(all.map((seen) => step.act(seen)));
     }

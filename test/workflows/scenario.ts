@@ -74,18 +74,13 @@ export async function still(all: readonly Seen[], letTimePass: () => Promise<voi
   await eventually(
     async () => {
       await letTimePass();
-      const now = await lengths(all);
+      const now = (await Promise.all(all.map(lengthOf))).join();
       same = now === before ? same + 1 : 0;
       before = now;
       return same;
     },
     (times) => times >= STILL_FOR,
   );
-}
-
-/** How far each of them has come. */
-export async function lengths(all: readonly Seen[]): Promise<string> {
-  return (await Promise.all(all.map(lengthOf))).join();
 }
 
 async function lengthOf({ world, handle }: Seen): Promise<string> {
