@@ -91,7 +91,10 @@ async function startNext(
   await waitUntil(deps.clock, start.dueAtMs);
   const atMs = deps.clock.now();
   if (stillGoes) {
-    const refused = await makeRoom(deps, start.overlap, other, start.invocationId);
+    const refused = await makeRoom(deps, start.overlap, other, {
+      scheduleId: request.scheduleId,
+      invocationId: start.invocationId,
+    });
     if (refused !== undefined) return { ...refused, atMs };
   }
   return await startInvocation(deps, request, start, atMs);

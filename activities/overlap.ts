@@ -4,6 +4,8 @@
  */
 import { type Client, WorkflowNotFoundError } from '@temporalio/client';
 import type { StartRequest, StartResult } from '../src/contract/activities.ts';
+import type { Names } from '../src/contract/ids.ts';
+import { invocationSignals } from '../src/contract/messages.ts';
 import { assertNever } from '../src/core/assert.ts';
 import { CANCEL_WAIT_MS } from '../src/core/limits.ts';
 import type { Clock } from './clock.ts';
@@ -14,6 +16,7 @@ const LOOK_MS = 25;
 interface OverlapDeps {
   readonly client: Client;
   readonly clock: Clock;
+  readonly names: Names;
 }
 
 export async function isRunning(client: Client, workflowId: string): Promise<boolean> {
@@ -29,13 +32,13 @@ export async function isRunning(client: Client, workflowId: string): Promise<boo
 /**
  * Answers why the start may not be made now; undefined where it may.
  * @param other the run that went a moment ago
- * @param successor the invocation that wants to start
+ * @param successor the invocation that wants to start, and its schedule
  */
 export async function makeRoom(
   deps: OverlapDeps,
   overlap: StartRequest['overlap'],
   other: string,
-  successor: string,
+  successor: { readonly scheduleId: string; readonly invocationId: string },
 ): Promise<Omit<StartResult, 'atMs'> | undefined> {
   switch (overlap) {
     case 'allowAll':
@@ -44,11 +47,13 @@ export async function makeRoom(
       if (!(await isRunning(deps.client, other))) return undefined;
       return skipped(other);
     case 'terminateOther':
-      await unlessGone(() => deps.client.workflow.getHandle(other).terminate(`${successor} takes its place`));
+      await unlessGone(() =>
+        deps.client.workflow.getHandle(other).terminate(`${successor.invocationId} takes its place`),
+      );
       return undefined;
     case 'cancelOther':
       await unlessGone(() => deps.client.workflow.getHandle(other).cancel());
-      if (await endsSoon(deps, other)) return undefined;
+      if ((await endsSoon(deps, other)) || !(await willTell(deps, other, successor))) return undefined;
       return { outcome: 'waiting', blockedBy: other, reason: 'the run before it was asked to stop' };
     default:
       return assertNever(overlap);
@@ -69,10 +74,23 @@ async function endsSoon({ client, clock }: OverlapDeps, workflowId: string): Pro
   }
 }
 
-async function unlessGone(act: () => Promise<unknown>): Promise<void> {
+/** Only one that takes its time is asked, so that all others end at no cost. False where it has just ended. */
+async function willTell(
+  { client, names }: OverlapDeps,
+  other: string,
+  { scheduleId }: { readonly scheduleId: string },
+): Promise<boolean> {
+  const by = names.scheduleWorkflowId(scheduleId);
+  return await unlessGone(() => client.workflow.getHandle(other).signal(invocationSignals.awaited, { by }));
+}
+
+/** False where there is nobody any more. */
+async function unlessGone(act: () => Promise<unknown>): Promise<boolean> {
   try {
     await act();
+    return true;
   } catch (error) {
     if (!(error instanceof WorkflowNotFoundError)) throw error;
+    return false;
   }
 }

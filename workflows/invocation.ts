@@ -11,6 +11,7 @@ import {
   setHandler,
   workflowInfo,
 } from '@temporalio/workflow';
+import { parseWorkflowId } from '../src/contract/ids.ts';
 import type { InvocationInput, InvocationResult } from '../src/contract/invocation.ts';
 import type { DeadLetter, RunError, RunStatus } from '../src/contract/ledger.ts';
 import {
@@ -94,6 +95,12 @@ function listen(invocation: Invocation): void {
   setHandler(invocationSignals.refused, (told: unknown) => {
     if (!isRecord(told) || typeof told.evalId !== 'string') return problem('refused', told);
     invocation.refused.add(told.evalId);
+  });
+  setHandler(invocationSignals.awaited, (asked: unknown) => {
+    const by = isRecord(asked) && typeof asked.by === 'string' ? asked.by : undefined;
+    const isSchedule = by !== undefined && parseWorkflowId(by)?.noun === 'schedule';
+    if (!isSchedule) return problem('awaited', asked);
+    invocation.notify = by;
   });
   setHandler(invocationSignals.reschedule, (request: unknown) => {
     const atMs = isRecord(request) ? parseInstant(request.at) : undefined;

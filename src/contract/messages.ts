@@ -282,6 +282,8 @@ export const invocationSignals = {
   granted: signal<[Alloc]>('granted'),
   /** The pool takes nothing new: stop waiting. */
   refused: signal<[{ readonly evalId: string; readonly code: 'PoolDisbanded' }]>('refused'),
+  /** Another run waits for this one's end: the schedule workflow of that id is to be told of it. */
+  awaited: signal<[{ readonly by: string }]>('awaited'),
   /** Moves the due time of a pending job; ISO 8601 instant. */
   reschedule: signal<[{ readonly at: string } & ChangeNote]>('reschedule'),
 } as const;

@@ -7,12 +7,13 @@ import {
   CancellationScope,
   isCancellation,
   proxyLocalActivities,
+  setHandler,
   sleep,
   workflowInfo,
 } from '@temporalio/workflow';
 import type { InvocationInput } from '../../src/contract/invocation.ts';
 import type { RunStatus } from '../../src/contract/ledger.ts';
-import { type InvocationEnded, isRecord } from '../../src/contract/messages.ts';
+import { type InvocationEnded, invocationSignals, isRecord } from '../../src/contract/messages.ts';
 
 export interface QuickActivities {
   /** Signals a schedule; one that is gone needs to know nothing. */
@@ -34,6 +35,10 @@ interface Wanted {
 /** Answers what it was run for. */
 export async function invocationWorkflow(input: InvocationInput): Promise<Pick<InvocationInput, 'triggers'>> {
   const { target } = input.run;
+  const told = { by: input.notify };
+  setHandler(invocationSignals.awaited, ({ by }) => {
+    told.by = by;
+  });
   const { ms = 0, fail = false, lingerMs = 0 }: Wanted = isRecord(target.input) ? target.input : {};
   try {
     if (ms > 0) await sleep(ms);
@@ -41,17 +46,17 @@ export async function invocationWorkflow(input: InvocationInput): Promise<Pick<I
     if (!isCancellation(error)) throw error;
     await CancellationScope.nonCancellable(async () => {
       if (lingerMs > 0) await sleep(lingerMs);
-      await tell(input, 'cancelled');
+      await tell(told.by, 'cancelled');
     });
     throw error;
   }
   const fails = typeof fail === 'boolean' ? fail : fail.includes(input.nominalAtMs ?? 0);
-  await tell(input, fails ? 'failed' : 'succeeded');
+  await tell(told.by, fails ? 'failed' : 'succeeded');
   if (fails) throw ApplicationFailure.nonRetryable('as its input wanted');
   return input.triggers === undefined ? {} : { triggers: input.triggers };
 }
 
-async function tell({ notify }: InvocationInput, status: RunStatus): Promise<void> {
+async function tell(notify: string | undefined, status: RunStatus): Promise<void> {
   if (notify === undefined) return;
   const { workflowId: invocationId } = workflowInfo();
   await local.tellSchedule(notify, { invocationId, status, endedAtMs: Date.now() });

@@ -17,6 +17,8 @@ export interface Invocation {
   readonly grants: Map<string, Alloc>;
   /** Evals that the pool will never serve. */
   readonly refused: Set<string>;
+  /** The schedule workflow that is told of its end, where one waits for it. */
+  notify: string | undefined;
   dueAtMs: number | undefined;
   /** Evaluations begun and workers lost in this try. */
   evaluations: number;
@@ -38,8 +40,9 @@ export interface Invocation {
 
 export function openInvocation(input: InvocationInput): Invocation {
   const root = CancellationScope.current();
-  return {
+  const invocation: Invocation = {
     input,
+    notify: input.notify,
     grants: new Map(),
     refused: new Set(),
     problems: [],
@@ -48,8 +51,18 @@ export function openInvocation(input: InvocationInput): Invocation {
     lost: 0,
     shown: { phase: 'allocating' },
     cancelled: () => root.consideredCancelled,
-    finish: (request) => CancellationScope.nonCancellable(() => local.finish(request)),
+    finish: (request) => CancellationScope.nonCancellable(() => finish(invocation, request)),
   };
+  return invocation;
+}
+
+/** Somebody may begin to wait while the end is being recorded: then it is recorded again, which tells them and nothing more. */
+async function finish(invocation: Invocation, request: FinishInvocationRequest) {
+  const answer = await local.finish(request);
+  const { run, notify } = request;
+  if (!answer.accepted || run === undefined || notify !== undefined) return answer;
+  const late = told(invocation, run);
+  return late.notify === undefined ? answer : await local.finish({ ...request, ...late });
 }
 
 export function describeNow(invocation: Invocation): InvocationDescription {
@@ -109,10 +122,13 @@ export function recordOf(
 }
 
 /** The note for the schedule that waits for this end, where one does. */
-export function told({ input }: Invocation, run: RunRecord): Pick<FinishInvocationRequest, 'notify'> {
-  if (input.notify === undefined) return {};
+export function told(
+  { notify: workflowId }: Pick<Invocation, 'notify'>,
+  run: RunRecord,
+): Pick<FinishInvocationRequest, 'notify'> {
+  if (workflowId === undefined) return {};
   const { invocationId, status, endedAtMs } = run;
-  return { notify: { workflowId: input.notify, ended: { invocationId, status, endedAtMs } } };
+  return { notify: { workflowId, ended: { invocationId, status, endedAtMs } } };
 }
 
 /** The schedule's creation that it is a run of. */
