@@ -62,13 +62,6 @@ async function make(makers: Makers, what: string): Promise<string> {
 }
 
 function createMakers(onCleanup: (cleanup: Cleanup) => void): Makers {
-  const bundleFile = async (interceptors: readonly string[]): Promise<string> => {
-    const folder = await mkdtemp(join(tmpdir(), 'escapement-bundle-'));
-    onCleanup(() => rm(folder, { recursive: true, force: true }));
-    const codePath = join(folder, 'workflows.js');
-    await writeFile(codePath, await bundleWorkflows(interceptors));
-    return codePath;
-  };
   return {
     temporal: async () => {
       const found = await findTemporal({ onProgress: tell });
@@ -85,26 +78,27 @@ function createMakers(onCleanup: (cleanup: Cleanup) => void): Makers {
       onCleanup(server.stop);
       return server.url;
     },
-    workflowBundle: () => bundleFile([]),
-    skippingWorkflowBundle: () => bundleFile([pathOf('./kept-timers.ts')]),
+    workflowBundle: async () => {
+      const folder = await mkdtemp(join(tmpdir(), 'escapement-bundle-'));
+      onCleanup(() => rm(folder, { recursive: true, force: true }));
+      const codePath = join(folder, 'workflows.js');
+      await writeFile(codePath, await bundleWorkflows());
+      return codePath;
+    },
     timeSkippingProgram: () => findTimeSkippingServer(process.env, tell),
   };
 }
 
-async function bundleWorkflows(interceptors: readonly string[]): Promise<string> {
+async function bundleWorkflows(): Promise<string> {
   // Loaded only here: the bundler and its native parts take longer to load than most runs of pure tests take.
   const { bundleWorkflowCode, DefaultLogger } = await import('@temporalio/worker');
-  const { code } = await bundleWorkflowCode({
-    workflowsPath: pathOf('../../workflows/index.ts'),
-    payloadConverterPath: pathOf('../../src/contract/payload-converter.ts'),
-    workflowInterceptorModules: [...interceptors],
-    logger: new DefaultLogger('ERROR'),
-  });
+  const workflowsPath = fileURLToPath(new URL('../../workflows/index.ts', import.meta.url));
+  const payloadConverterPath = fileURLToPath(
+    new URL('../../src/contract/payload-converter.ts', import.meta.url),
+  );
+  const logger = new DefaultLogger('ERROR');
+  const { code } = await bundleWorkflowCode({ workflowsPath, payloadConverterPath, logger });
   return code;
-}
-
-function pathOf(module: string): string {
-  return fileURLToPath(new URL(module, import.meta.url));
 }
 
 function tell(line: string): void {

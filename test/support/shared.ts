@@ -17,8 +17,6 @@ export interface Shared {
   readonly postgres: string;
   /** Path of the bundled code. */
   readonly workflowBundle: string;
-  /** The same, for the server whose time skips. */
-  readonly skippingWorkflowBundle: string;
   readonly timeSkippingProgram: string;
 }
 
@@ -38,12 +36,9 @@ export function quietRuntime(): Promise<void> {
   return quiet;
 }
 
-/**
- * The workflows of workflows/index.ts, bundled; for `Worker.create({ workflowBundle })`.
- * @param skips for the server whose time skips (see `kept-timers.ts`)
- */
-export async function sharedWorkflowBundle(skips = false): Promise<{ readonly codePath: string }> {
-  return { codePath: await ask(skips ? 'skippingWorkflowBundle' : 'workflowBundle') };
+/** The workflows of workflows/index.ts, bundled; for `Worker.create({ workflowBundle })`. */
+export async function sharedWorkflowBundle(): Promise<{ readonly codePath: string }> {
+  return { codePath: await ask('workflowBundle') };
 }
 
 /** Path of the time-skipping server; tests use `createTimeSkippingEnvironment` instead. */

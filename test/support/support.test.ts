@@ -4,7 +4,7 @@ import pg from 'pg';
 import { expect, test } from 'vitest';
 import { startPostgres } from './postgres.ts';
 import { freshDatabase, freshDeployment, sharedTemporal } from './shared.ts';
-import { createTimeSkippingEnvironment } from './time-skipping.ts';
+import { createTimeSkippingEnvironment, stillSkips } from './time-skipping.ts';
 
 /** These may have to build or download what they start. */
 const PROVISIONING_MS = 600_000;
@@ -48,6 +48,10 @@ test('time skips', { timeout: PROVISIONING_MS }, async () => {
     const before = await environment.currentTimeMs();
     await environment.sleep('30 days');
     expect((await environment.currentTimeMs()) - before).toBeGreaterThanOrEqual(30 * 86_400_000);
+    expect(await stillSkips(environment)).toBe(true);
+    // As if its server had lost count.
+    await environment.connection.testService?.lockTimeSkipping({});
+    expect(await stillSkips(environment)).toBe(false);
   } finally {
     await environment.teardown();
   }

@@ -1,8 +1,11 @@
 /**
  * An environment on Temporal's time-skipping test server. Called by workflow tests, in `beforeAll`.
  * Time is global to an environment, so each test file makes its own and uses it for one thing at a time.
- * What this server lacks: listing, Schedules; and time stands still while an activity is pending.
+ * What this server lacks: listing, Schedules; and time stands still while an activity is pending. It may also lose count of what is pending
+ * (where a message comes, or a timer rings, while the task that ends a run or gives the timer up is under way): its time then goes on
+ * no faster than ours, and its tasks may be lost. Where that happens to a test, `stillSkips` says so.
  */
+import { setTimeout } from 'node:timers/promises';
 import { TestWorkflowEnvironment } from '@temporalio/testing';
 import { sharedTimeSkippingProgram } from './shared.ts';
 
@@ -20,4 +23,15 @@ export async function createTimeSkippingEnvironment(): Promise<TestWorkflowEnvir
       if (start === STARTS_MAX) throw error;
     }
   }
+}
+
+const STILL_SKIPS_WITHIN_MS = 10_000;
+
+/** Whether an hour is still but a moment there. Asked when a test has failed and nothing is under way any more. */
+export async function stillSkips(environment: TestWorkflowEnvironment): Promise<boolean> {
+  const skipped = environment.sleep('1h').then(
+    () => true,
+    () => false,
+  );
+  return await Promise.race([skipped, setTimeout(STILL_SKIPS_WITHIN_MS, false, { ref: false })]);
 }

@@ -2,13 +2,14 @@
  * Plays scenarios on the server whose time skips, each once for every forced continue-as-new. Called once in a test file: time is
  * one for all that its world holds, so scenarios come one after the other.
  */
+import { setTimeout } from 'node:timers/promises';
 import type { TestWorkflowEnvironment } from '@temporalio/testing';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { NotExistsError } from '../../src/contract/errors.ts';
 import type { ScheduleInput } from '../../src/contract/schedule.ts';
 import { parseDuration } from '../../src/core/duration.ts';
 import { quietRuntime } from '../support/shared.ts';
-import { createTimeSkippingEnvironment } from '../support/time-skipping.ts';
+import { createTimeSkippingEnvironment, stillSkips } from '../support/time-skipping.ts';
 import {
   CONTINUE_AS_NEW_EVERY,
   expectAccount,
@@ -20,6 +21,13 @@ import {
   type Step,
 } from './scenario.ts';
 import { openScheduleWorld, type ScheduleWorld } from './schedule-world.ts';
+
+/** Environments that may be lost to their server in one scenario. */
+const TRIES_MAX = 3;
+/** Of all its tries. */
+const SCENARIO_MS_MAX = 240_000;
+const PASS_MS_MAX = 40_000;
+const REMOVE_MS_MAX = 5_000;
 
 const HOUR = 3_600_000;
 const MINUTE = 60_000;
@@ -44,41 +52,65 @@ export function playScenarios(scenarios: readonly Scenario[]): void {
 
   beforeAll(async () => {
     await quietRuntime();
+    await open();
+  });
+  afterAll(close);
+
+  describe.each(scenarios)('$title', (scenario) => {
+    const title = `continued as new every ${CONTINUE_AS_NEW_EVERY.join(', ')} turns`;
+    test(title, { timeout: SCENARIO_MS_MAX }, async () => {
+      for (let tries = 1; ; tries++) {
+        const all: Seen[] = [];
+        try {
+          return await play(scenario, all);
+        } catch (error) {
+          await inTime(REMOVE_MS_MAX, Promise.all(all.map(remove)));
+          // What is lost to the server's lost count says nothing of the schedule.
+          if (tries === TRIES_MAX || (await stillSkips(environment))) throw error;
+          await close();
+          await open();
+        }
+      }
+    });
+  });
+
+  async function open(): Promise<void> {
     environment = await createTimeSkippingEnvironment();
     const { connection, nativeConnection, namespace = 'default' } = environment;
     const server = { connection, nativeConnection, namespace };
     world = await openScheduleWorld({ ...server, deployment: 'skips', skips: true });
-  });
-  afterAll(async () => {
+  }
+
+  async function close(): Promise<void> {
     await world?.close();
     await environment?.teardown();
-  });
+  }
 
-  describe.each(scenarios)('$title', (scenario) => {
-    test(`continued as new every ${CONTINUE_AS_NEW_EVERY.join(', ')} turns`, async () => {
-      const beganMs = await alignedMs();
-      const all = await Promise.all(CONTINUE_AS_NEW_EVERY.map((every) => begin(scenario, every, beganMs)));
-      await still(all, () => environment.sleep(2));
-      try {
-        for (const step of scenario.steps) await take(step, all);
-        for (const seen of all) {
-          const fires = await seen.fires();
-          const rows = fires.map(({ key, outcome, reason }) => `${key} ${outcome}: ${reason}`).join('\n');
-          expect(ledgerOf(fires), rows).toEqual(scenario.ledger);
-          await expectAccount(seen);
-          await scenario.then?.(seen);
-        }
-      } finally {
-        await Promise.all(all.map(remove));
-      }
-    });
-  });
+  async function play(scenario: Scenario, all: Seen[]): Promise<void> {
+    const beganMs = await alignedMs();
+    all.push(...(await Promise.all(CONTINUE_AS_NEW_EVERY.map((every) => begin(scenario, every, beganMs)))));
+    await still(all, () => environment.sleep(2));
+    for (const step of scenario.steps) await take(step, all);
+    for (const seen of all) {
+      const fires = await seen.fires();
+      const rows = fires.map(({ key, outcome, reason }) => `${key} ${outcome}: ${reason}`).join('\n');
+      expect(ledgerOf(fires), rows).toEqual(scenario.ledger);
+      await expectAccount(seen);
+      await scenario.then?.(seen);
+    }
+    await Promise.all(all.map(remove));
+  }
+
+  async function pass(ms: number): Promise<void> {
+    const passed = await inTime(PASS_MS_MAX, environment.sleep(ms));
+    if (!passed) throw new Error(`${ms} ms did not pass within ${PASS_MS_MAX} ms of ours`);
+  }
 
   /** Half past the first minute of an hour to come, so that no minute is about to begin. */
   async function alignedMs(): Promise<number> {
     const nowMs = await environment.currentTimeMs();
     const beganMs = Math.ceil(nowMs / HOUR) * HOUR + 30_000;
-    await environment.sleep(beganMs - nowMs);
+    await pass(beganMs - nowMs);
     return beganMs;
   }
 
@@ -92,7 +124,7 @@ export function playScenarios(scenarios: readonly Scenario[]): void {
     if ('pass' in step) {
       const length = parseDuration(step.pass);
       if (!length.ok) throw new Error(length.message);
-      await environment.sleep(length.ms);
+      await pass(length.ms);
     } else {
       await Promise.all(all.map((seen) => step.act(seen)));
     }
@@ -101,6 +133,15 @@ export function playScenarios(scenarios: readonly Scenario[]): void {
     await still(all, () => environment.sleep(2));
     for (const seen of all) await settled(seen, nowMs);
   }
+}
+
+/** Whether it was done in that time of ours; a failure is one too. */
+async function inTime(ms: number, doing: Promise<unknown>): Promise<boolean> {
+  const done = doing.then(
+    () => true,
+    () => false,
+  );
+  return await Promise.race([done, setTimeout(ms, false, { ref: false })]);
 }
 
 async function remove({ handle }: Seen): Promise<void> {

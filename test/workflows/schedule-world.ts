@@ -68,8 +68,8 @@ export async function openScheduleWorld(options: WorldOptions) {
     },
   };
   const [schedules, invocations] = await Promise.all([
-    sharedWorkflowBundle(options.skips),
-    bundleOf('./quick-invocation.ts', options.skips === true ? ['../support/kept-timers.ts'] : []),
+    sharedWorkflowBundle(),
+    bundleOf('./quick-invocation.ts'),
   ]);
   const shared = { connection: options.nativeConnection, namespace: options.namespace };
   const hosts = { ...shared, activities, workflowBundle: schedules, taskQueue: names.schedulesQueue };
@@ -140,17 +140,12 @@ function quickActivities(client: Client): QuickActivities {
   };
 }
 
-async function bundleOf(path: string, interceptors: readonly string[]): Promise<WorkflowBundleOption> {
+async function bundleOf(path: string): Promise<WorkflowBundleOption> {
   return await bundleWorkflowCode({
-    workflowsPath: pathOf(path),
-    workflowInterceptorModules: interceptors.map(pathOf),
+    workflowsPath: fileURLToPath(new URL(path, import.meta.url)),
     payloadConverterPath: payloadConverterPath(),
     logger: new DefaultLogger('ERROR'),
   });
-}
-
-function pathOf(module: string): string {
-  return fileURLToPath(new URL(module, import.meta.url));
 }
 
 async function run(options: Parameters<typeof Worker.create>[0]) {
