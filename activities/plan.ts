@@ -6,7 +6,7 @@
 import type { DueTimeRequest, PlanRequest, PlanResult } from '../src/contract/activities.ts';
 import type { InputIssue } from '../src/contract/errors.ts';
 import type { ScheduleDefinition, ScheduleSpec } from '../src/contract/schedule.ts';
-import { parseSchedule } from '../src/contract/schemas.ts';
+import { parseSchedule, selfTriggerIssue } from '../src/contract/schemas.ts';
 import { type DueTime, type DueTimes, dueTimes } from '../src/core/cron/jitter.ts';
 import { newestTime } from '../src/core/cron/newest.ts';
 import {
@@ -204,7 +204,9 @@ function definitionOf(request: PlanRequest): ReadDefinition {
   if (request.input === undefined && request.definition !== undefined) {
     return { ok: true, definition: request.definition };
   }
-  return parseSchedule(request.input, request.createdAtMs);
+  const read = parseSchedule(request.input, request.createdAtMs);
+  if (!read.ok || read.definition.triggers?.includes(request.scheduleId) !== true) return read;
+  return { ok: false, issues: [selfTriggerIssue(request.scheduleId)] };
 }
 
 /** All issues in one sentence, each with the field it is about. */

@@ -34,9 +34,11 @@ import {
 import type { ScheduleInput } from '../contract/schedule.ts';
 import { compileSpec } from '../core/cron/spec.ts';
 import { orUnavailable } from './connect.ts';
-import { checkSchedule, readCalendars } from './definition.ts';
+import { refuseUnknownAttributes } from './attributes.ts';
+import { checkWithCalendars, readCalendars } from './definition.ts';
 import type { GatewayClient } from './gateway-client.ts';
 import { createMessageRate, type MessageRate } from './message-rate.ts';
+import { refuseCircle } from './trigger-circles.ts';
 
 /** How long a change may wait for a worker; the change itself takes milliseconds. */
 const ANSWER_TIMEOUT_MS = 15_000;
@@ -103,14 +105,17 @@ export class ScheduleHandle {
   }
 
   /**
-   * Replaces the definition from now on; an identical one changes nothing.
+   * Replaces the definition from now on; an identical one changes nothing. Checked as `create` checks it.
    * @throws InvalidInputError; EscapementError `RevisionConflict` with the current revision in `details`
    */
   async change(
     schedule: ScheduleInput,
     options: ChangeNote & { readonly revision?: number } = {},
   ): Promise<ScheduleDescription> {
-    checkSchedule(`schedule "${this.id}"`, schedule, Date.now());
+    const subject = `schedule "${this.id}"`;
+    const { definition } = await checkWithCalendars(this.#gateway, subject, schedule, Date.now());
+    await refuseUnknownAttributes(this.#client, subject, definition.run);
+    await refuseCircle(subject, this.id, definition.triggers, async (id) => await this.#triggersOf(id));
     const request: ChangeRequest = { schedule, ...options };
     return await this.#update(scheduleUpdates.changeSchedule, request);
   }
@@ -207,6 +212,11 @@ export class ScheduleHandle {
       await handle.signal(scheduleSignals.delete, request);
       await this.#soon(() => handle.result());
     });
+  }
+
+  async #triggersOf(id: string): Promise<readonly string[]> {
+    const other = new ScheduleHandle(this.#client, this.#names, id, this.#gateway, this.#rate);
+    return (await other.describe()).definition.triggers ?? [];
   }
 
   #update<R, A>(definition: UpdateDefinition<R, [A?]> | UpdateDefinition<R, [A]>, request: A): Promise<R> {

@@ -16,6 +16,7 @@ import { instantMs, refuseId } from './given.ts';
 import { createMessageRate } from './message-rate.ts';
 import { PREVIEW_COUNT_MAX, type PreviewOptions, previewOf, type SchedulePreview } from './preview.ts';
 import { ScheduleHandle } from './schedule-handle.ts';
+import { refuseCircle } from './trigger-circles.ts';
 
 export interface ScheduleListItem {
   readonly id: string;
@@ -52,7 +53,8 @@ export class Schedules {
     const subject = `schedule "${id}"`;
     const { definition } = await checkWithCalendars(this.#gateway, subject, schedule, Date.now());
     const { run, spec } = definition;
-    await refuseUnknownAttributes(this.#client, `schedule "${id}"`, run);
+    await refuseUnknownAttributes(this.#client, subject, run);
+    await this.#refuseCircle(subject, id, definition.triggers);
     try {
       await this.#client.workflow.start('scheduleWorkflow', {
         args: [schedule],
@@ -70,8 +72,8 @@ export class Schedules {
   }
 
   /**
-   * What a schedule would be, and when it would be due: nothing is made. Asks Temporal nothing, and the gateway only for
-   * the calendars that the schedule names.
+   * What a schedule would be, and when it would be due: nothing is made. Asks the gateway only for the calendars that the
+   * schedule names, and Temporal only for those that it triggers, where `id` is given.
    * @throws InvalidInputError naming every field at fault
    * @example const { next, affectedDates } = await scheduler.schedules.preview({ spec: '30 2 * * *', target: 'report' });
    */
@@ -83,7 +85,18 @@ export class Schedules {
     }
     const nowMs = Date.now();
     const checked = await checkWithCalendars(this.#gateway, 'schedule', schedule, nowMs);
+    const { id } = options;
+    if (id !== undefined) await this.#refuseCircle(`schedule "${id}"`, id, checked.definition.triggers);
     return previewOf(checked, nowMs, options);
+  }
+
+  async #refuseCircle(subject: string, id: string, triggers: readonly string[] | undefined): Promise<void> {
+    await refuseCircle(
+      subject,
+      id,
+      triggers,
+      async (one) => (await this.get(one).describe()).definition.triggers ?? [],
+    );
   }
 
   /** A handle; whether the schedule exists shows with the first call on it. */

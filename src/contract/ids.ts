@@ -92,6 +92,22 @@ export type InvocationOrigin =
   /** `upstream`: the other invocation's id, without deployment and `schedule/`. */
   | { readonly kind: 'upstream'; readonly upstream: string };
 
+/**
+ * The schedules of a chain of runs of which each has triggered the next, the first one first: told by the id of the last,
+ * as each id holds the one before it. Empty for an id that is none of a schedule's runs.
+ */
+export function chainOf(invocationId: string): readonly string[] {
+  const parsed = parseWorkflowId(invocationId);
+  if (parsed?.noun !== 'schedule' || parsed.rest === undefined) return [];
+  const ids = [parsed.id];
+  for (let origin = parseOrigin(parsed.rest); origin.kind === 'upstream'; ) {
+    const [id = '', ...rest] = origin.upstream.split('/');
+    ids.unshift(id);
+    origin = parseOrigin(rest.join('/'));
+  }
+  return ids;
+}
+
 /** Takes `rest` of `parseWorkflowId` apart; a nominal time stays the text that it is. */
 export function parseOrigin(rest: string): InvocationOrigin {
   if (rest.startsWith('manual/')) return { kind: 'manual', key: rest.slice('manual/'.length) };

@@ -163,3 +163,14 @@ export function parseSchedule(input: unknown, createdAtMs: number): ParsedSchedu
     },
   };
 }
+
+/** What is wrong with a schedule that triggers itself; longer circles are found by who knows the other schedules. */
+export function selfTriggerIssue(id: string): InputIssue {
+  return { path: 'triggers', message: circleMessage([id, id]) };
+}
+
+/** @param circle ids of schedules of which each triggers the next; the last is the first */
+export function circleMessage(circle: readonly string[]): string {
+  const shown = circle.map((id) => `"${id}"`).join(' -> ');
+  return `goes round in a circle (${shown}), so it would never end: leave one of them out`;
+}

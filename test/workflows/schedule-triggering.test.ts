@@ -122,6 +122,30 @@ const scenarios: readonly Scenario[] = [
       expect(second?.blockedBy).toBe(first?.invocationId);
     },
   },
+  {
+    title: 'a circle of triggers ends where it began, and the ledger says why',
+    input: { ...everyMinute(), spec: 'triggered' },
+    steps: [
+      act(async ({ world, handle }) => {
+        const { names, client } = world;
+        const own = names.fireInvocationId(handle.id, 0);
+        const next = names.upstreamInvocationId('next', own);
+        const upstream = names.upstreamInvocationId('last', next);
+        await client.workflow.getHandle(handle.workflowId).signal(scheduleSignals.trigger, { upstream });
+        expect(await handle.trigger({ upstream })).toMatchObject({ outcome: 'refused' });
+        expect(await handle.trigger({ upstream: next })).toMatchObject({ outcome: 'refused' });
+        const other = names.upstreamInvocationId('next', names.fireInvocationId('other', 0));
+        expect(await handle.trigger({ upstream: other })).toMatchObject({ outcome: 'started' });
+      }),
+    ],
+    ledger: [...repeat(3, 'upstream refused'), 'upstream started'],
+    then: async (seen) => {
+      const [first] = await seen.fires();
+      const circle = `"${seen.handle.id}", "next", "last", "${seen.handle.id}"`;
+      expect(first?.reason).toContain(`trigger each other in a circle: ${circle}`);
+      expect((await seen.describe()).counts).toEqual({ started: 1, refused: 3 });
+    },
+  },
 ];
 
 playScenarios(scenarios);

@@ -116,7 +116,7 @@ export function deletePending(host: Host): void {
 export function settle(
   host: Host,
   trigger: Trigger,
-  outcome: 'skipped-overlap' | 'superseded' | 'dropped' | 'deleted' | 'paused' | 'disabled',
+  outcome: 'skipped-overlap' | 'superseded' | 'dropped' | 'deleted' | 'paused' | 'disabled' | 'refused',
   reason: string,
 ): void {
   book(host.state, triggerRow(owner(host), trigger, outcome, { atMs: host.nowMs, reason }));

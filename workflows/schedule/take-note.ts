@@ -4,7 +4,7 @@
  */
 import { ApplicationFailure } from '@temporalio/workflow';
 import type { Trigger } from '../../src/contract/activities.ts';
-import { idProblem } from '../../src/contract/ids.ts';
+import { chainOf, idProblem } from '../../src/contract/ids.ts';
 import {
   checkScheduleMessage,
   type TriggerManyRequest,
@@ -17,7 +17,7 @@ import { backfill, catchUp, stopBacklog } from './backlogs.ts';
 import type { Host } from './host.ts';
 import type { Note } from './inbox.ts';
 import { changeOccurrence } from './occurrences.ts';
-import { enqueue } from './queue.ts';
+import { enqueue, settle } from './queue.ts';
 import { Refusal } from './refusal.ts';
 import { calendarChanged, change, revert } from './revise.ts';
 import { runEnded } from './run-ends.ts';
@@ -102,7 +102,26 @@ function trigger(
     const problem = `"${overlap}" cannot be followed: the schedule has the triggering policy "${triggering.kind}"`;
     throw new Refusal('InvalidInput', `trigger: field "overlap": ${problem}`);
   }
-  enqueue(host, triggerOf(host, request, token), { answer, ...(overlap !== undefined && { overlap }) });
+  const asked = triggerOf(host, request, token);
+  const circle = circleOf(host, request);
+  if (circle !== undefined) {
+    settle(host, asked, 'refused', circle);
+    answer({ outcome: 'refused', invocationId: asked.invocationId, reason: circle });
+    return;
+  }
+  enqueue(host, asked, { answer, ...(overlap !== undefined && { overlap }) });
+}
+
+/**
+ * Why a run upstream must not start another of this schedule: it is itself the outcome of one, and so on for ever. A chain
+ * has each schedule but once, so every chain ends, whatever definitions say and whoever made them.
+ */
+function circleOf({ id }: Host, { upstream }: TriggerRequest): string | undefined {
+  const chain = upstream === undefined ? [] : chainOf(upstream);
+  const from = chain.indexOf(id);
+  if (from < 0) return undefined;
+  const circle = [...chain.slice(from), id].map((one) => `"${one}"`).join(', ');
+  return `schedules trigger each other in a circle: ${circle}; one of them must not name the next in its field triggers`;
 }
 
 function triggerOf({ id, names, nowMs }: Host, request: TriggerRequest, token: string): Trigger {
