@@ -9,7 +9,7 @@ import { setTimeout } from 'node:timers/promises';
 import { TestWorkflowEnvironment } from '@temporalio/testing';
 import { sharedTimeSkippingProgram } from './shared.ts';
 
-const STARTS_MAX = 3;
+const STARTS_MAX = 6;
 
 /** Starts a server of its own for the caller, with time that skips. End it by `teardown()`. */
 export async function createTimeSkippingEnvironment(): Promise<TestWorkflowEnvironment> {
