@@ -10,13 +10,13 @@ import type {
 } from '../src/contract/activities.ts';
 import { isoInstant, type Names } from '../src/contract/ids.ts';
 import type { Fire } from '../src/contract/ledger.ts';
+import { hasRun } from '../src/core/fires.ts';
 import type { Store } from '../src/store/store.ts';
 import type { AdvanceDeps } from './advance.ts';
 import type { Instant } from './plan.ts';
 import { startInvocation } from './start-invocation.ts';
 
 const PAGE = 100;
-const RUNS_INSTANTS: ReadonlySet<string> = new Set(['fire', 'backfill']);
 
 type BacklogDeps = AdvanceDeps & { readonly store: Store };
 
@@ -94,7 +94,7 @@ async function ranBefore(
     for (const fire of page.items) {
       // Its own rows are those of a try that was lost: starting again finds what that has started.
       const own = fire.key.startsWith(`backfill/${id}/`);
-      if (RUNS_INSTANTS.has(fire.kind) && fire.invocationId !== undefined && !own) ran.set(fire.toMs, fire);
+      if (hasRun(fire) && !own) ran.set(fire.toMs, fire);
     }
     cursor = page.nextCursor;
     if (cursor === undefined) return ran;

@@ -12,7 +12,7 @@ import {
 } from '../contract/explanations.ts';
 import { isoInstant } from '../contract/ids.ts';
 import { describeWhole, refuseOther } from './invocations.ts';
-import { card, print, section, shortLength, table } from './output.ts';
+import { card, counted, print, section, shortLength, table } from './output.ts';
 import { type GlobalOptions, openGateway, withScheduler } from './session.ts';
 
 export async function explainEval(evalId: string, options: GlobalOptions): Promise<void> {
@@ -124,7 +124,7 @@ export function estimateText(estimate: StartEstimate, nowMs = Date.now()): strin
     const within = (atMs: number) => shortLength(atMs - nowMs);
     const late = untilAtMs === undefined ? 'no telling how late' : within(untilAtMs);
     const unknown = withoutRuns.length === 0 ? '' : `; nothing is known of ${withoutRuns.join(', ')}`;
-    const basis = runs === 0 ? '' : `, by ${runs} past ${runs === 1 ? 'run' : 'runs'}`;
+    const basis = runs === 0 ? '' : `, by ${counted(runs, 'past run')}`;
     return `in about ${within(medianAtMs)} (${within(fromAtMs)} to ${late}${basis}${unknown})`;
   }
   switch (estimate.why) {

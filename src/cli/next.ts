@@ -67,7 +67,7 @@ export function runNext(options: NextOptions, nowMs: number): CommandOutput {
   const times = found.slice(0, query.count);
   const notes = [...compiled.notes, ...timingNotes(compiled)];
   if (query.countImplied && found.length > times.length) {
-    notes.push(`only the first ${query.count} times are listed: give a nearer --until or a --count`);
+    notes.push(`only the first ${query.count} are listed: give a nearer --until or a --count`);
   }
   if (options.json === true) {
     return {

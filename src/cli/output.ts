@@ -61,6 +61,11 @@ function instantText(value: unknown): unknown {
   return typeof value === 'number' && Math.abs(value) <= 8.64e15 ? isoInstant(value) : value;
 }
 
+/** A number and what it counts: `1 schedule`, `2 schedules`. */
+export function counted(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? '' : 's'}`;
+}
+
 /** Instants in tables: to the second, as `2026-03-08 07:00:00`. */
 export function shortInstant(atMs: number | undefined): string {
   return atMs === undefined ? '' : new Date(atMs).toISOString().slice(0, 19).replace('T', ' ');

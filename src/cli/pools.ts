@@ -5,7 +5,7 @@ import { type QueueEntry, waitText } from '../contract/explanations.ts';
 import type { Alloc, Pool, PoolWorker } from '../contract/pools.ts';
 import { formatDuration } from '../core/duration.ts';
 import { estimateText } from './explain.ts';
-import { card, print, section, shortInstant, table } from './output.ts';
+import { card, counted, print, section, shortInstant, table } from './output.ts';
 import { defined } from './run-flags.ts';
 import { collect, type GlobalOptions, openGateway } from './session.ts';
 
@@ -74,7 +74,7 @@ export async function drainPool(
 export async function disbandPool(id: string, options: GlobalOptions): Promise<void> {
   const gateway = await openGateway(options);
   const { refused } = await gateway.disbandPool(id);
-  const waited = refused.length === 0 ? '' : `; ${refused.length} that waited become dead letters`;
+  const waited = refused.length === 0 ? '' : `; ${counted(refused.length, 'dead letter')} of what waited`;
   print({ json: { id, refused }, text: `pool "${id}" is disbanded: what runs may finish${waited}` }, options);
 }
 
@@ -106,7 +106,7 @@ async function poolText(pool: Pool & { readonly counts: PoolCounts }, shown: Poo
   const entries: readonly (readonly [string, string])[] = [
     [
       'used',
-      `${counts.capacity - counts.free} of ${counts.capacity}, on ${counts.workers} ${counts.workers === 1 ? 'worker' : 'workers'}`,
+      `${counts.capacity - counts.free} of ${counts.capacity}, on ${counted(counts.workers, 'worker')}`,
     ],
     ['waiting', String(counts.waiting)],
     [
@@ -114,7 +114,7 @@ async function poolText(pool: Pool & { readonly counts: PoolCounts }, shown: Poo
       `worker ${formatDuration(settings.workerTtlMs)}, dataset ${formatDuration(settings.replicaTtlMs)}, alloc ${formatDuration(settings.allocTtlMs)}`,
     ],
     ['placement', settings.strategy === 'spread' ? 'spread: most left over' : 'pack: least left over'],
-    ['dead letter', `after ${settings.retryMax} lost workers`],
+    ['dead letter', `after ${counted(settings.retryMax, 'lost worker')}`],
   ];
   const more = Math.max(0, counts.waiting - shown.waiting.length);
   return [

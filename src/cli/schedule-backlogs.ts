@@ -1,16 +1,14 @@
 /**
  * `escapement schedule backfill` and `schedule backlog …`: stretches of due times that have passed, run beside the live ones.
- * `--dry-run` computes them here, by the definition that the schedule has now, and asks the schedule for nothing else.
+ * `--dry-run` shows what would run, and what has run already.
  */
-import { readCalendars } from '../client/definition.ts';
+import type { BackfillPreview } from '../client/backfill-preview.ts';
 import type { Scheduler } from '../client/scheduler.ts';
 import { InvalidInputError } from '../contract/errors.ts';
 import { isoInstant } from '../contract/ids.ts';
 import type { BackfillRequest, BacklogDescription } from '../contract/messages.ts';
-import { dueTimes } from '../core/cron/jitter.ts';
-import { compileSpec } from '../core/cron/spec.ts';
 import { BACKFILL_INSTANTS_MAX } from '../core/limits.ts';
-import { print, shortInstant, table } from './output.ts';
+import { counted, print, shortInstant, table, warn } from './output.ts';
 import { defined } from './run-flags.ts';
 import { type ActOptions, noteOf } from './schedule-acts.ts';
 import { type GlobalOptions, withScheduler } from './session.ts';
@@ -27,8 +25,6 @@ export type BackfillOptions = ActOptions & {
   /** With `dryRun`: instants shown. */
   readonly count?: number;
 };
-
-const SHOWN_DEFAULT = 20;
 
 export async function backfill(id: string, options: BackfillOptions): Promise<void> {
   const { from, to, order, concurrency, perSecond, rerun, key } = options;
@@ -51,35 +47,36 @@ export async function backfill(id: string, options: BackfillOptions): Promise<vo
     const text =
       result.instants === 0
         ? `nothing was due in (${request.from}, ${request.to}]`
-        : `backfill ${result.id}: ${result.instants} due times of (${request.from}, ${request.to}]`;
+        : `backfill ${result.id}: ${counted(result.instants, 'due time')} of (${request.from}, ${request.to}]`;
     print({ json: result, text }, options);
   });
 }
 
-async function lookOnly(scheduler: Scheduler, id: string, options: BackfillOptions): Promise<void> {
-  const { from, to, order = 'oldest', count: max = SHOWN_DEFAULT } = options;
-  const { definition, timing } = await scheduler.schedules.get(id).describe();
-  const { spec } = definition;
-  const refuse = (path: string, message: string) =>
-    new InvalidInputError(`schedule "${id}"`, [{ path, message }]);
-  if (timing.kind !== 'absolute') {
-    throw refuse('--from', 'this schedule has no fixed nominal times: trigger it instead');
-  }
-  if (to > Date.now()) throw refuse('--to', `${isoInstant(to)} is still to come: live fires run that`);
-  const calendars = await readCalendars(scheduler.gateway, spec);
-  const read = compileSpec(spec, { firesAfterMs: -Infinity, calendars, missingCalendars: 'ignore' });
-  if (!read.ok) throw new InvalidInputError(`schedule "${id}"`, read.issues);
-  const due = dueTimes(read.compiled, id, spec.jitterMs);
-  const instants = due.count(from, to);
-  const tooMany = instants > BACKFILL_INSTANTS_MAX;
-  const times = order === 'oldest' ? due.times(from, to, max) : due.newest(from, to, max);
-  const runs = times.map(({ nominalMs }) => isoInstant(nominalMs));
-  const more = instants > runs.length ? [`and ${instants - runs.length} more`] : [];
+async function lookOnly({ schedules }: Scheduler, id: string, options: BackfillOptions): Promise<void> {
+  const { from, to, order, rerun, count } = options;
+  const stretch = { from: isoInstant(from), to: isoInstant(to) };
+  const request = { ...stretch, ...defined({ order, rerun, count }) };
+  const preview = await schedules.get(id).previewBackfill(request);
+  if (!preview.ledgerRead) warn('note', ['the ledger could not be asked what of it has run already']);
+  print({ json: { id, dryRun: true, ...preview }, text: previewText(preview) }, options);
+}
+
+function previewText({ instants, order, tooMany, times }: BackfillPreview): string {
+  const due = counted(instants, 'due time');
   const head = tooMany
-    ? `${instants} due times: too many for one backfill, at most ${BACKFILL_INSTANTS_MAX} are taken: name a shorter stretch`
-    : `${instants} due times would run, ${order} first; nothing was done`;
-  const json = { id, dryRun: true, instants, order, tooMany, times: runs };
-  print({ json, text: [head, ...[...runs, ...more].map((line) => `  ${line}`)].join('\n') }, options);
+    ? `${due}: too many for one backfill, at most ${BACKFILL_INSTANTS_MAX} are taken: name a shorter stretch`
+    : `${due} would run, ${order} first; nothing was done`;
+  const lines = times.map(({ nominalAtMs, duplicateOf }) => {
+    const at = isoInstant(nominalAtMs);
+    return duplicateOf === undefined ? at : `${at}   duplicate: ${duplicateOf} ran it`;
+  });
+  const more = instants > times.length ? [`and ${instants - times.length} more`] : [];
+  const ran = times.filter(({ duplicateOf }) => duplicateOf !== undefined).length;
+  const known =
+    ran === 0
+      ? []
+      : [`${ran} of the ${times.length} shown ran already, and would not run again without --rerun`];
+  return [head, ...[...lines, ...more].map((line) => `  ${line}`), ...known].join('\n');
 }
 
 export async function listBacklogs(id: string, options: GlobalOptions): Promise<void> {

@@ -8,7 +8,7 @@ import type { CatchUp, RunPolicy, TriggeringPolicy } from '../contract/schedule.
 import type { AffectedDate, CompiledSpec } from '../core/cron/spec.ts';
 import { formatDuration } from '../core/duration.ts';
 import { clockChangeLines } from './clock-changes.ts';
-import { card, section } from './output.ts';
+import { card, counted, section } from './output.ts';
 import { backlogLine } from './schedule-backlogs.ts';
 import { occurrenceLine } from './schedule-occurrences.ts';
 import { exceptText, jitterText, whatText, whenText } from './spec-text.ts';
@@ -78,7 +78,7 @@ function definitionEntries({ definition, runsLeft }: ScheduleDescription): Entri
     ...runEntries(run),
     triggering === undefined ? ['overlap', overlap] : ['triggering', triggeringText(triggering)],
     ['catch up', catchUpText(catchUp)],
-    ['ends', limitedRuns === undefined ? undefined : `after ${limitedRuns} automatic runs${left}`],
+    ['ends', limitedRuns === undefined ? undefined : `after ${counted(limitedRuns, 'automatic run')}${left}`],
     ['on failure', pauseOnFailure === true ? 'pauses' : undefined],
     ['on success', triggers && `triggers ${triggers.join(', ')}`],
     ...tryEntries(run),
@@ -142,7 +142,7 @@ function stateEntries(description: ScheduleDescription): Entries {
     ['running', goes],
     ['waits for', waitingFor],
     ['skips', skipsInARow > 0 ? `${skipsInARow} in a row` : undefined],
-    ['unsent', unsentRows > 0 ? `${unsentRows} ledger rows wait for the database` : undefined],
+    ['unsent', unsentRows > 0 ? `${counted(unsentRows, 'ledger row')} for the database` : undefined],
   ];
 }
 

@@ -1,5 +1,5 @@
 /** `escapement schedule create` and `schedule change`: from flags or a file to the SDK, with what a person should know. */
-import { checkSchedule, checkWithCalendars } from '../client/definition.ts';
+import { checkWithCalendars } from '../client/definition.ts';
 import { InvalidInputError } from '../contract/errors.ts';
 import { isoInstant } from '../contract/ids.ts';
 import { isRecord } from '../contract/messages.ts';
@@ -46,7 +46,13 @@ export async function createSchedule(id: string, options: CreateOptions): Promis
   warn('note', spec.notes);
   await heedOffers(gateway, definition.run, options.strict === true);
   if (options.dryRun === true) {
-    printPreview(id, previewOf(checked, Date.now(), defined({ id, count: options.count })), options);
+    const wanted = { id, ...defined({ count: options.count }) };
+    // Whether those that it triggers lead back to it, Temporal alone knows.
+    const preview =
+      definition.triggers === undefined
+        ? previewOf(checked, Date.now(), wanted)
+        : await withScheduler(options, ({ schedules }) => schedules.preview(schedule, wanted));
+    printPreview(id, preview, options);
     return;
   }
   const workflowId = await withScheduler(options, async (scheduler) => {
@@ -76,7 +82,8 @@ export async function changeSchedule(id: string, options: ChangeOptions): Promis
       options.file === undefined
         ? await overPresent(subject, options, () => handle.describe())
         : { schedule: readFile(id, options), revision: options.revision };
-    const { definition, spec } = checkSchedule(options.file ?? subject, schedule, Date.now());
+    const asked = options.file ?? subject;
+    const { definition, spec } = await checkWithCalendars(scheduler.gateway, asked, schedule, Date.now());
     warn('note', spec.notes);
     await heedOffers(scheduler.gateway, definition.run, options.strict === true);
     const description = await handle.change(schedule, {

@@ -11,7 +11,7 @@ import { isoInstant } from '../contract/ids.ts';
 import type { ScheduleDescription, Suspension } from '../contract/messages.ts';
 import { formatDuration } from '../core/duration.ts';
 import { serveHealth } from '../worker/health.ts';
-import { print } from './output.ts';
+import { counted, print } from './output.ts';
 import { live, whenUp } from './process-life.ts';
 import { createLog } from './process-log.ts';
 import { defined } from './run-flags.ts';
@@ -85,7 +85,7 @@ export async function snapshotOnce(options: SnapshotOptions): Promise<void> {
   const count = snapshot.schedules.length;
   const { takenAt } = snapshot;
   print(
-    { json: { path, takenAt, schedules: count }, text: `${count} schedules written to ${path}` },
+    { json: { path, takenAt, schedules: count }, text: `${counted(count, 'schedule')} written to ${path}` },
     options,
   );
 }

@@ -8,7 +8,7 @@ import { type Finding, Watcher, type WatchReport } from '../client/watch.ts';
 import { isoInstant } from '../contract/ids.ts';
 import { formatDuration } from '../core/duration.ts';
 import { type HealthReport, serveHealth } from '../worker/health.ts';
-import { print, shortInstant, shortLength, table } from './output.ts';
+import { counted, print, shortInstant, shortLength, table } from './output.ts';
 import { live, type Life, whenUp } from './process-life.ts';
 import { createLog } from './process-log.ts';
 import { type GlobalOptions, withScheduler } from './session.ts';
@@ -32,16 +32,17 @@ export async function watchOnce(options: WatchCommandOptions): Promise<void> {
 
 async function reportText({ schedules, findings }: WatchReport): Promise<string> {
   const rows = findings.map((finding) => [finding.scheduleId, finding.kind, findingText(finding)]);
-  const all = `${schedules} schedules, each due time with its outcome`;
+  const all = `${counted(schedules, 'schedule')}, each due time with its outcome`;
   const found = await table(['schedule', 'what', 'more'], rows, all);
-  return findings.length === 0 ? found : `${found}\n\n${schedules} schedules looked at`;
+  return findings.length === 0 ? found : `${found}\n\n${counted(schedules, 'schedule')} looked at`;
 }
 
 /** What is known of a finding besides its kind, for a person. */
 function findingText(finding: Finding): string {
   switch (finding.kind) {
     case 'without-outcome': {
-      const unsent = finding.unsentRows === 0 ? '' : `; ${finding.unsentRows} rows wait for the database`;
+      const unsent =
+        finding.unsentRows === 0 ? '' : `; unsent: ${counted(finding.unsentRows, 'row')} for the database`;
       return `${dueText(finding)}${unsent}`;
     }
     case 'late':

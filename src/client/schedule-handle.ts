@@ -14,6 +14,7 @@ import {
 import { ApplicationFailure, type UpdateDefinition } from '@temporalio/common';
 import { EscapementError, InvalidInputError, NotExistsError } from '../contract/errors.ts';
 import type { Names } from '../contract/ids.ts';
+import type { Fire } from '../contract/ledger.ts';
 import {
   type BacklogResult,
   type CatchUpRequest,
@@ -35,7 +36,9 @@ import type { ScheduleInput } from '../contract/schedule.ts';
 import { compileSpec } from '../core/cron/spec.ts';
 import { orUnavailable } from './connect.ts';
 import { refuseUnknownAttributes } from './attributes.ts';
+import { type BackfillPreview, type BackfillPreviewRequest, previewBackfill } from './backfill-preview.ts';
 import { checkWithCalendars, readCalendars } from './definition.ts';
+import { type FireQuery, firesOf } from './fires.ts';
 import type { GatewayClient } from './gateway-client.ts';
 import { createMessageRate, type MessageRate } from './message-rate.ts';
 import { refuseCircle } from './trigger-circles.ts';
@@ -65,7 +68,7 @@ export class ScheduleHandle {
   readonly #rate: MessageRate;
 
   /**
-   * @param gateway what `nextTimes` asks for calendars; nothing else needs it
+   * @param gateway asked for calendars and the ledger; nothing else needs it
    * @param rate shared by the handles of a schedule; default: one of its own
    */
   constructor(
@@ -168,6 +171,15 @@ export class ScheduleHandle {
     return this.#update(scheduleUpdates.backfill, { key: randomUUID(), ...request });
   }
 
+  /**
+   * What a backfill would run, and what of it has run already; nothing is done.
+   * @throws InvalidInputError naming the field
+   * @example const { times } = await handle.previewBackfill({ from: '2026-01-01T00:00:00Z', to: '2026-01-08T00:00:00Z' });
+   */
+  async previewBackfill(request: BackfillPreviewRequest): Promise<BackfillPreview> {
+    return await previewBackfill(this.#gateway, await this.describe(), request);
+  }
+
   /** Ends a backfill or a catch-up; its runs go on. */
   stopBacklog(id: string, note: ChangeNote = {}): Promise<ScheduleDescription> {
     return this.#update(scheduleUpdates.stopBacklog, { ...note, id });
@@ -189,6 +201,15 @@ export class ScheduleHandle {
       if (status.name !== 'RUNNING') throw this.#notExists();
       return await this.#soon(() => onceOpen(() => handle.query(describeSchedule)));
     });
+  }
+
+  /**
+   * What became of its due times, newest first: `from` (inclusive) to `until` (exclusive), of one outcome where one is given.
+   * @throws InvalidInputError naming the field; UnavailableError
+   * @example for await (const fire of handle.fires({ outcome: 'missed' })) console.log(fire.key);
+   */
+  fires(query: FireQuery = {}): AsyncGenerator<Fire> {
+    return firesOf(this.#gateway, this.id, query);
   }
 
   /** The next `count` nominal times after `afterMs` (default now), ms since the epoch, whether or not it is paused. */

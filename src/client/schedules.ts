@@ -3,16 +3,17 @@
  * a single one is in schedule-handle.ts.
  */
 import { type Client, isGrpcServiceError, WorkflowExecutionAlreadyStartedError } from '@temporalio/client';
-import { AlreadyExistsError, InvalidInputError, UnavailableError } from '../contract/errors.ts';
+import { AlreadyExistsError, InvalidInputError } from '../contract/errors.ts';
 import { type Names, parseWorkflowId } from '../contract/ids.ts';
-import type { Fire, Outcome } from '../contract/ledger.ts';
+import type { Fire } from '../contract/ledger.ts';
 import type { ScheduleStateName } from '../contract/messages.ts';
 import type { ScheduleInput } from '../contract/schedule.ts';
 import { refuseUnknownAttributes } from './attributes.ts';
 import { actOnMany, type BulkAct, type BulkOptions, type BulkResult } from './bulk.ts';
 import { checkWithCalendars } from './definition.ts';
+import { type FireQuery, firesOf } from './fires.ts';
 import type { GatewayClient } from './gateway-client.ts';
-import { instantMs, refuseId } from './given.ts';
+import { refuseId } from './given.ts';
 import { createMessageRate } from './message-rate.ts';
 import { PREVIEW_COUNT_MAX, type PreviewOptions, previewOf, type SchedulePreview } from './preview.ts';
 import { ScheduleHandle } from './schedule-handle.ts';
@@ -25,13 +26,6 @@ export interface ScheduleListItem {
   readonly pool?: string;
   readonly target?: string;
   readonly startedAtMs: number;
-}
-
-/** Which due times; instants are Dates, ms since the epoch, or ISO 8601 with offset. */
-export interface FireQuery {
-  readonly from?: Date | number | string;
-  readonly until?: Date | number | string;
-  readonly outcome?: Outcome;
 }
 
 export class Schedules {
@@ -115,24 +109,9 @@ export class Schedules {
    * @throws InvalidInputError naming the field; GatewayUnavailableError
    * @example for await (const fire of scheduler.schedules.fires('nightly', { outcome: 'missed' })) console.log(fire.key);
    */
-  async *fires(id: string, query: FireQuery = {}): AsyncGenerator<Fire> {
+  fires(id: string, query: FireQuery = {}): AsyncGenerator<Fire> {
     refuseId('schedule', id);
-    const gateway = this.#gateway;
-    if (gateway === undefined) {
-      throw new UnavailableError('the ledger', 'these schedules were opened without a gateway to ask');
-    }
-    const filter = {
-      scheduleId: id,
-      fromMs: boundMs('from', query.from),
-      untilMs: boundMs('until', query.until),
-      outcome: query.outcome,
-    };
-    for (let cursor: string | undefined; ; ) {
-      const page = await gateway.listFires(filter, { cursor });
-      yield* page.items;
-      if (page.nextCursor === undefined) return;
-      cursor = page.nextCursor;
-    }
+    return firesOf(this.#gateway, id, query);
   }
 
   /**
@@ -194,14 +173,6 @@ function messageOf(error: unknown): string {
     message = isGrpcServiceError(cause) ? cause.details : cause.message;
   }
   return message;
-}
-
-function boundMs(path: string, instant: FireQuery['from']): number | undefined {
-  if (instant === undefined) return undefined;
-  const atMs = instantMs(instant);
-  if (atMs !== undefined && Number.isSafeInteger(atMs)) return atMs;
-  const message = `${JSON.stringify(instant)} is not an instant: write for example "2026-01-31T09:00:00Z"`;
-  throw new InvalidInputError('fires', [{ path, message }]);
 }
 
 function scheduleDetails(id: string, note: string | undefined): string {

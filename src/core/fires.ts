@@ -88,6 +88,13 @@ export function triggerRow(
   };
 }
 
+const RUNS_INSTANTS: ReadonlySet<LedgerRow['kind']> = new Set(['fire', 'backfill']);
+
+/** Whether a row says that its nominal time has run, by itself or by a backfill. */
+export function hasRun<T extends LedgerRow>(row: T): row is T & { readonly invocationId: string } {
+  return RUNS_INSTANTS.has(row.kind) && row.invocationId !== undefined;
+}
+
 /** The row of a stretch of due times of one outcome. */
 export function spanRow(
   owner: Owner,

@@ -64,7 +64,7 @@ describe('a backfill', () => {
     );
     expect(look).toMatchObject({
       ...{ dryRun: true, instants: 4, tooMany: false },
-      times: ['2026-01-01T04:00:00Z', '2026-01-01T03:00:00Z'],
+      times: [{ nominalAt: '2026-01-01T04:00:00Z' }, { nominalAt: '2026-01-01T03:00:00Z' }],
     });
     const said = await cli('backfill', 'hourly', ...stretch, '--dry-run', '--count', '3');
     expect(said.stdout).toMatch(

@@ -17,14 +17,14 @@ export function cardOf(id: string, state: ScheduleState): string {
     tickMs === undefined ? '- next: nothing comes by itself' : `- next: ${isoInstant(tickMs)}`,
     last && `- last: ${isoInstant(last.dueAtMs)} ${last.outcome}`,
     state.waitingFor !== undefined && `- waits for the end of \`${state.waitingFor}\``,
-    state.pending.length > 0 && `- ${state.pending.length} triggers wait for a run to end`,
+    state.pending.length > 0 && `- triggers that wait for a run to end: ${state.pending.length}`,
     state.runsLeft !== undefined && `- automatic runs left: ${state.runsLeft}`,
     ...state.backlogs.map(({ id, left, done }) => `- \`${id}\`: ${done} done, ${left} left`),
     ...state.occurrences.map(({ nominalMs, act }) => `- ${isoInstant(nominalMs)}: ${act}`),
     suspended &&
       `- since ${isoInstant(suspended.sinceMs)}${suspended.actor ? ` by ${suspended.actor}` : ''}${suspended.reason ? `: ${suspended.reason}` : ''}`,
     `- due times: ${due}${counts.length > 0 ? ` (${counts.join(', ')})` : ''}`,
-    state.unsent.length > 0 && `- ${state.unsent.length} ledger rows wait for the database`,
+    state.unsent.length > 0 && `- ledger rows that wait for the database: ${state.unsent.length}`,
     ...problems.slice(-3).map((problem) => `- problem ${isoInstant(problem.atMs)}: ${problem.message}`),
   ];
   return lines.filter((line) => typeof line === 'string').join('\n');

@@ -1,0 +1,142 @@
+/** Schedules over the SDK and the command line, against a whole system: what is checked, and what is read of the past. */
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { Scheduler } from '../../src/client/scheduler.ts';
+import { createNames } from '../../src/contract/ids.ts';
+import type { ScheduleInput } from '../../src/contract/schedule.ts';
+import { runCli } from '../cli/run-cli.ts';
+import { startWholeSystem, type WholeSystem } from '../cli/whole-system.ts';
+import { freshDeployment } from '../support/shared.ts';
+
+const WAIT = { timeout: 60_000, interval: 200 };
+vi.setConfig({ testTimeout: 240_000 });
+
+let system: WholeSystem;
+let scheduler: Scheduler;
+
+beforeAll(async () => {
+  const names = createNames(freshDeployment());
+  system = await startWholeSystem(names);
+  const { TEMPORAL_ADDRESS: address, TEMPORAL_NAMESPACE: namespace, ...rest } = system.environment;
+  scheduler = await Scheduler.connect({
+    ...{ address: address ?? '', namespace: namespace ?? '', deployment: names.deployment },
+    ...{ gatewayUrl: rest['ESCAPEMENT_GATEWAY_URL'] ?? '', gatewayKey: rest['ESCAPEMENT_GATEWAY_KEY'] ?? '' },
+  });
+});
+afterAll(async () => {
+  await scheduler?.close();
+  await system?.close();
+});
+
+const TRIGGERED: ScheduleInput = { spec: 'triggered', target: 'echo' };
+const cli = (...args: string[]) => runCli(args, system.environment);
+
+test('the summary of a watch over one schedule counts one', async () => {
+  await scheduler.schedules.create('lonely', TRIGGERED);
+  await vi.waitFor(async () => {
+    const { stdout } = await cli('watch', '--once');
+    expect(stdout).toBe('1 schedule, each due time with its outcome\n');
+  }, WAIT);
+});
+
+describe('a change', () => {
+  test('is checked for calendars and search attributes as a creation is, with the same words', async () => {
+    const handle = await scheduler.schedules.create('checked', TRIGGERED);
+    const wrong: readonly ScheduleInput[] = [
+      { target: 'echo', spec: { expressions: '@daily', exclude: { calendars: 'nowhere' } } },
+      { ...TRIGGERED, searchAttributes: { NobodyKnowsThat: { type: 'int', value: 1 } } },
+    ];
+    for (const input of wrong) {
+      const told = async (act: Promise<unknown>) => {
+        const error: unknown = await act.catch((reason: unknown) => reason);
+        return (error as { issues?: readonly { path: string; message: string }[] }).issues;
+      };
+      const issues = await told(handle.change(input));
+      expect(issues).toHaveLength(1);
+      expect(issues).toEqual(await told(scheduler.schedules.create('another', input)));
+    }
+    expect((await handle.describe()).revision).toBe(1);
+  });
+});
+
+describe('schedules that would trigger each other in a circle', () => {
+  test('are refused when one is made, changed or looked at', async () => {
+    const { schedules } = scheduler;
+    const first = await schedules.create('a', TRIGGERED);
+    await schedules.create('b', { ...TRIGGERED, triggers: ['a'] });
+    await schedules.create('c', { ...TRIGGERED, triggers: ['b'] });
+    const circle = /triggers: .*"a" -> "c" -> "b" -> "a"/;
+    await expect(first.change({ ...TRIGGERED, triggers: ['c'] })).rejects.toThrow(circle);
+    const closes = { ...TRIGGERED, triggers: ['c'] };
+    await expect(schedules.preview(closes, { id: 'a' })).rejects.toThrow(circle);
+    await expect(schedules.create('self', { ...TRIGGERED, triggers: 'self' })).rejects.toThrow(
+      /triggers: .*"self" -> "self"/,
+    );
+    const flags = ['--spec', 'triggered', '--target', 'echo', '--triggers', 'c'];
+    expect(await cli('schedule', 'create', 'a', ...flags, '--dry-run')).toMatchObject({
+      code: 2,
+      stdout: '',
+      stderr: expect.stringMatching(circle) as string,
+    });
+    expect((await schedules.preview(closes, { id: 'free' })).definition.triggers).toEqual(['c']);
+  });
+
+  test('end where they began if somebody has made them all the same, and the ledger says why', async () => {
+    const { client, names } = scheduler;
+    for (const [id, next] of [
+      ['ping', 'pong'],
+      ['pong', 'ping'],
+    ] as const) {
+      await client.workflow.start('scheduleWorkflow', {
+        args: [{ ...TRIGGERED, triggers: [next] }],
+        taskQueue: names.schedulesQueue,
+        workflowId: names.scheduleWorkflowId(id),
+      });
+    }
+    await scheduler.schedules.get('ping').trigger({ key: 'go' });
+    const rows = async (id: string) => (await system.store.listFires({ scheduleId: id })).items;
+    await vi.waitFor(async () => {
+      const outcomes = (await rows('ping')).map(({ kind, outcome }) => `${kind} ${outcome}`);
+      expect(outcomes).toEqual(['upstream refused', 'manual started']);
+    }, WAIT);
+    const refused = (await rows('ping')).find(({ outcome }) => outcome === 'refused');
+    expect(refused?.reason).toMatch(/in a circle: "ping", "pong", "ping"/);
+    expect((await rows('pong')).map(({ outcome }) => outcome)).toEqual(['started']);
+  });
+});
+
+describe('what has run', () => {
+  const stretch = { from: '2026-01-01T00:00:00Z', to: '2026-01-01T04:00:00Z' };
+  const ranAt = '2026-01-01T02:00:00Z';
+
+  test('is read by the handle too, and marked in the look at a backfill', async () => {
+    const { schedules } = scheduler;
+    const handle = await schedules.create('hourly', { spec: '0 * * * *', target: 'echo', enabled: false });
+    await handle.backfill({ from: '2026-01-01T01:00:00Z', to: ranAt });
+    const fires = async () => {
+      const found = [];
+      for await (const fire of handle.fires({ from: stretch.from, outcome: 'started' })) found.push(fire);
+      return found;
+    };
+    await vi.waitFor(async () => expect(await fires()).toHaveLength(1), WAIT);
+    const [fire] = await fires();
+    expect(fire).toMatchObject({ kind: 'backfill', toMs: Date.parse(ranAt) });
+    await expect(handle.fires({ from: 'yesterday' }).next()).rejects.toThrow(/from: "yesterday" is not an/);
+
+    const preview = await handle.previewBackfill({ ...stretch, order: 'newest', count: 3 });
+    expect(preview).toMatchObject({ instants: 4, order: 'newest', tooMany: false, ledgerRead: true });
+    expect(preview.times.map(({ duplicateOf }) => duplicateOf)).toEqual([
+      undefined,
+      undefined,
+      fire?.invocationId,
+    ]);
+    const again = await handle.previewBackfill({ ...stretch, rerun: true });
+    expect(again.times.filter(({ duplicateOf }) => duplicateOf !== undefined)).toEqual([]);
+    await expect(handle.previewBackfill({ ...stretch, to: 'soon' })).rejects.toThrow(/to: "soon" is not an/);
+
+    const look = ['schedule', 'backfill', 'hourly', '--from', stretch.from, '--to', stretch.to, '--dry-run'];
+    const { stdout } = await cli(...look);
+    expect(stdout).toContain(`  ${ranAt}   duplicate: ${fire?.invocationId} ran it\n`);
+    expect(stdout).toContain('4 due times would run, oldest first; nothing was done');
+    expect(stdout).toContain('1 of the 4 shown ran already, and would not run again without --rerun');
+  });
+});
