@@ -50,9 +50,10 @@ function addWriting(schedule: Command): void {
     .argument('<id>', 'of the schedule', idOf('schedule'));
   addNoteFlags(addScheduleFlags(change))
     .addOption(
-      new Option('--unset <setting>', `not set any more (repeatable): ${UNSETTABLE.join(', ')}`).argParser(
-        oneOfUnsettable,
-      ),
+      new Option(
+        '--unset <setting>',
+        `back to its default, named as its flag (repeatable): ${UNSETTABLE.join(', ')}`,
+      ).argParser(oneOfUnsettable),
     )
     .option('--revision <n>', 'refused unless it is at this revision', wholeNumber)
     .option('--strict', STRICT)

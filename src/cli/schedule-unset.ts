@@ -2,8 +2,11 @@
 import { isRecord } from '../contract/messages.ts';
 import type { ScheduleInput } from '../contract/schedule.ts';
 
-/** The flag that sets it, and its place in the input. A flag whose default can be given is not among them. */
-const PLACES: Readonly<Record<string, readonly string[]>> = {
+/**
+ * The flag that sets it, and its place in the input: every setting that may be left out (a test holds this against the schema),
+ * but for `enabled`, which is read at creation only.
+ */
+export const PLACES: Readonly<Record<string, readonly string[]>> = {
   phase: ['spec', 'phase'],
   anchor: ['spec', 'anchor'],
   'start-at': ['spec', 'startAt'],
@@ -21,6 +24,31 @@ const PLACES: Readonly<Record<string, readonly string[]>> = {
   'start-deadline': ['startDeadline'],
   memo: ['memo'],
   'search-attribute': ['searchAttributes'],
+  'time-zone': ['spec', 'timeZone'],
+  overlap: ['overlap'],
+  triggering: ['triggering'],
+  'max-concurrent': ['triggering', 'maxConcurrent'],
+  'max-batch': ['triggering', 'maxBatch'],
+  'triggering-base': ['triggering', 'base'],
+  'pending-timeout': ['triggering', 'pendingTimeout'],
+  'catch-up': ['catchUp', 'mode'],
+  'catch-up-window': ['catchUp', 'window'],
+  'catch-up-rate': ['catchUp', 'perSecond'],
+  'pause-on-failure': ['pauseOnFailure'],
+  input: ['input'],
+  pool: ['pool'],
+  size: ['size'],
+  priority: ['priority'],
+  'dataset-mode': ['dataset', 'mode'],
+  'warm-wait': ['dataset', 'warmWait'],
+  'retry-limit': ['retry', 'limit'],
+  'min-backoff': ['retry', 'minBackoff'],
+  'max-backoff': ['retry', 'maxBackoff'],
+  'retry-coefficient': ['retry', 'coefficient'],
+  'attempt-timeout': ['timeouts', 'attempt'],
+  'heartbeat-timeout': ['timeouts', 'heartbeat'],
+  'schedule-to-start': ['timeouts', 'scheduleToStart'],
+  consistency: ['consistency'],
 };
 
 export const UNSETTABLE = Object.keys(PLACES);
