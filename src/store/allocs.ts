@@ -68,7 +68,7 @@ export async function releaseAllocs(
       RETURNING e.id, e.target, e.enqueued_at_ms, ${waitedUntil(nowMs)} AS waited
     ), measured AS (
       INSERT INTO ${t.run_times} AS m (pool_id, target, bucket, runs)
-      SELECT ${pool.id}::text, target, ${bucketSince(nowMs)}, count(*) FROM held
+      SELECT ${pool.id}::text, target, ${bucketSince(sql`${nowMs}::bigint`)}, count(*) FROM held
       WHERE release IN ('finished', 'retrying') GROUP BY 2, 3
       ON CONFLICT (pool_id, target, bucket) DO UPDATE SET runs = m.runs + excluded.runs
     ), remembered AS (
@@ -103,7 +103,7 @@ function noteReleases(tx: PoolTransaction, releases: readonly Release[], rows: r
   const noted = new Set<string | undefined>();
   for (const { ord, worker_id: workerId, incarnation, size, lost } of rows) {
     const id = idOf.get(ord);
-    const known = tx.workers.rows?.get(workerId ?? '');
+    const known = tx.known.rows?.get(workerId ?? '');
     // Twins in one batch name the same alloc, whose capacity came back once.
     if (noted.has(id) || known === undefined || known.incarnation !== incarnation) continue;
     noted.add(id);
@@ -113,8 +113,8 @@ function noteReleases(tx: PoolTransaction, releases: readonly Release[], rows: r
 }
 
 /** In SQL: the bucket of the time since `granted_at_ms`, as `core/allocator/run-times.ts` reads it. */
-function bucketSince(nowMs: number) {
-  return sql`floor(${sql.lit(BUCKETS_PER_DOUBLING)} * ln(greatest(${nowMs}::bigint - granted_at_ms, 1)::float8) / ln(2::float8)
+export function bucketSince(nowMs: RawBuilder<unknown>) {
+  return sql`floor(${sql.lit(BUCKETS_PER_DOUBLING)} * ln(greatest(${nowMs} - granted_at_ms, 1)::float8) / ln(2::float8)
     + ${sql.lit(ROUNDED_UP)}::float8)::integer`;
 }
 
@@ -185,7 +185,7 @@ export async function renewWorkers(
   if (rows.some((row) => row.freed)) await workersChanged(tx);
   const workerOf = new Map(renewals.map(({ ord, worker_id }) => [ord, worker_id]));
   for (const { ord } of rows) {
-    const known = tx.workers.rows?.get(workerOf.get(ord) ?? '');
+    const known = tx.known.rows?.get(workerOf.get(ord) ?? '');
     if (known !== undefined) known.expires_at_ms = nowMs + pool.worker_ttl_ms;
   }
   return rows;
@@ -201,7 +201,7 @@ export async function giveUpAllocs(
   which: RawBuilder<unknown>,
 ): Promise<readonly Alloc[]> {
   const { trx, t, pool, nowMs } = tx;
-  tx.workers.rows = undefined;
+  tx.known.rows = undefined;
   const { rows } = await sql<AllocRow>`
     WITH gone AS (
       DELETE FROM ${t.allocs} l WHERE l.pool_id = ${pool.id} AND (${which}) RETURNING *

@@ -65,11 +65,15 @@ export async function runBatch(
       lookUp(tx, requests),
     ]);
     let grants: readonly Alloc[] = [];
+    let granted = 0;
     if (asked.fresh.length > 0 || (asked.somebodyWaits && (renewed || released || requests.length > 0))) {
       const handed = await handOver(tx, { fresh: asked.fresh, queue: asked.somebodyWaits });
       grants = handed.fromQueue;
+      granted = handed.fresh.length;
       for (const alloc of [...handed.fresh, ...grants]) asked.allocs.set(alloc.id, alloc);
     }
+    // All requests were new and got a place, so the queue is as empty as it was.
+    tx.known.queueEmpty = !asked.somebodyWaits && asked.fresh.length === granted;
     await answerRequests(tx, requests, asked, answers);
     return shareOut(
       operations.map((_, ord) => answers.get(ord) ?? unanswered(ord)),

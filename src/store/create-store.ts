@@ -15,6 +15,7 @@ import {
   checkSettings,
   checkWorker,
 } from './check.ts';
+import { sendExpress } from './express.ts';
 import { explainEval, explainInvocation, explainQueue } from './explain.ts';
 import { type ClockShift, type Database, shiftClock } from './database.ts';
 import { listFires, writeLedger } from './ledger.ts';
@@ -49,7 +50,10 @@ export interface DatabaseStore extends Store {
 const HEALTHY_WITHIN_MS = 1_000;
 
 export function createStore(database: Database): DatabaseStore {
-  const runner = createRunner((poolId, operations) => runBatch(database, poolId, operations));
+  const runner = createRunner(
+    (poolId, operations) => runBatch(database, poolId, operations),
+    (poolId, operations) => sendExpress(database, poolId, operations),
+  );
   return {
     database,
     shiftClock: (byMs, options) => shiftClock(database, byMs, options),

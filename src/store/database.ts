@@ -3,22 +3,45 @@
  * and transactions. Made by `postgres.ts` and `embedded.ts`, used by every other file of the store.
  * Promise: connections that fail answer UnavailableError, which names the database but no secret.
  */
-import { Kysely, PostgresDialect, type PostgresPool, sql, type Transaction } from 'kysely';
+import { randomInt } from 'node:crypto';
+import {
+  type CompiledQuery,
+  Kysely,
+  PostgresDialect,
+  type PostgresPool,
+  type RawBuilder,
+  sql,
+  type Transaction,
+} from 'kysely';
 import { migrate } from './migrations/index.ts';
-import { createWorkerCache, type WorkerCache } from './worker-cache.ts';
+import { createPoolViews, type PoolViews } from './pool-views.ts';
 import { type TableNames, type Tables, tableNames } from './tables.ts';
 
 export interface Database {
   readonly schema: string;
   readonly db: Kysely<Tables>;
   readonly t: TableNames;
-  readonly workerCache: WorkerCache;
+  readonly views: PoolViews;
+  /** No other open database has it, here or in another process. */
+  readonly writer: number;
   transaction<T>(work: (trx: Transaction<Tables>) => Promise<T>): Promise<T>;
+  /**
+   * One transaction of statements that depend on no answer; any that fails undoes all. Transactions of one line are done
+   * in the order of these calls, even if one is asked for before another has answered. Answers the first row of each.
+   */
+  atOnce(line: string, statements: readonly RawBuilder<unknown>[]): Promise<readonly unknown[]>;
   close(): Promise<void>;
 }
 
+/** Sends a transaction without waiting for the answers in between. */
+export type SendAtOnce = (line: string, statements: readonly CompiledQuery[]) => Promise<readonly unknown[]>;
+
 /** Opens the database over `pool` and brings its schema up to date; closes the pool if that fails. */
-export async function openDatabase(pool: PostgresPool, schema: string): Promise<Database> {
+export async function openDatabase(
+  pool: PostgresPool,
+  schema: string,
+  sendAtOnce?: SendAtOnce,
+): Promise<Database> {
   const plain = new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) });
   try {
     await migrate(plain, schema);
@@ -27,12 +50,25 @@ export async function openDatabase(pool: PostgresPool, schema: string): Promise<
     throw error;
   }
   const db = plain.withSchema(schema);
+  const oneByOne: SendAtOnce = (_line, statements) =>
+    db.transaction().execute(async (trx) => {
+      const first: unknown[] = [];
+      for (const statement of statements) first.push((await trx.executeQuery(statement)).rows[0]);
+      return first;
+    });
+  const send = sendAtOnce ?? oneByOne;
   return {
     schema,
     db,
     t: tableNames(schema),
-    workerCache: createWorkerCache(),
+    views: createPoolViews(),
+    writer: randomInt(1, 2 ** 48 - 1),
     transaction: (work) => retried(() => db.transaction().execute(work)),
+    atOnce: (line, statements) =>
+      send(
+        line,
+        statements.map((statement) => statement.compile(db)),
+      ),
     close: () => plain.destroy(),
   };
 }

@@ -10,7 +10,7 @@ import { WAITED_KEPT_MAX } from '../core/limits.ts';
 import type { PoolTransaction } from './pool-transaction.ts';
 import { allocOf, json, workerState } from './rows.ts';
 import type { EvalRow, Explained, RequestColumns } from './tables.ts';
-import type { KnownWorker } from './worker-cache.ts';
+import type { KnownWorker } from './pool-views.ts';
 
 export type PlacedOn = Pick<KnownWorker, 'id' | 'incarnation' | 'task_queue'>;
 
@@ -56,13 +56,13 @@ export async function readCandidates(tx: PoolTransaction): Promise<WorkerTable> 
   };
 }
 
-async function readWorkers({ trx, t, pool, nowMs, workers }: PoolTransaction) {
-  if (workers.rows !== undefined && allLive(workers.rows, nowMs)) return workers.rows;
+async function readWorkers({ trx, t, pool, nowMs, known }: PoolTransaction) {
+  if (known.rows !== undefined && allLive(known.rows, nowMs)) return known.rows;
   const { rows } = await sql<KnownWorker>`
     SELECT id, incarnation, draining, cordoned, capacity, used, targets, task_queue, expires_at_ms
     FROM ${t.workers} WHERE pool_id = ${pool.id} ORDER BY id`.execute(trx);
-  workers.rows = new Map(rows.map((row) => [row.id, row]));
-  return workers.rows;
+  known.rows = new Map(rows.map((row) => [row.id, row]));
+  return known.rows;
 }
 
 function allLive(rows: ReadonlyMap<string, KnownWorker>, nowMs: number): boolean {
@@ -70,7 +70,7 @@ function allLive(rows: ReadonlyMap<string, KnownWorker>, nowMs: number): boolean
   return true;
 }
 
-function candidateOf(row: KnownWorker, datasets: readonly string[]): Candidate {
+export function candidateOf(row: KnownWorker, datasets: readonly string[]): Candidate {
   return {
     id: row.id,
     state: workerState(row),
@@ -206,7 +206,7 @@ export async function writeGrants(
   }
   const epochs = new Map(rows.map(({ id, epoch }) => [id, epoch]));
   return grants.map((grant) => {
-    const known = tx.workers.rows?.get(grant.worker.id);
+    const known = tx.known.rows?.get(grant.worker.id);
     if (known !== undefined) known.used += grant.row.size;
     return { alloc: grantedAlloc(tx, grant, epochs.get(grant.row.id) ?? 0), fromQueue: grant.fromQueue };
   });

@@ -14,7 +14,7 @@ import {
   WORKER_TTL_MS_DEFAULT,
 } from '../core/limits.ts';
 import type { PoolSettings } from '../contract/pools.ts';
-import type { KnownWorkers } from './worker-cache.ts';
+import type { Known } from './pool-views.ts';
 
 export interface PoolTransaction {
   readonly trx: Transaction<Tables>;
@@ -24,8 +24,10 @@ export interface PoolTransaction {
   readonly nowMs: number;
   /** Milliseconds without any gateway, ever; `pool.silence_known_ms` of them are accounted for. */
   readonly silenceMs: number;
+  /** Of this process. */
+  readonly writer: number;
   /** Whoever changes the workers' table changes this alike, or sets `rows` to undefined. */
-  readonly workers: KnownWorkers;
+  readonly known: Known;
 }
 
 export const POOL_SETTINGS_DEFAULT: PoolSettings = {
@@ -52,13 +54,17 @@ export async function inPool<T>(
   work: (tx: PoolTransaction) => Promise<T>,
   { changesWorkers = true }: PoolLockOptions = {},
 ): Promise<T> {
-  const { t, workerCache } = database;
+  const { t, views, writer } = database;
   let keep = () => {};
   const result = await database.transaction(async (trx) => {
-    const { now_ms: nowMs, silence_ms: silenceMs, ...pool } = await lock(trx, t, poolId, changesWorkers);
-    const workers = workerCache.take(poolId, changesWorkers ? pool.version - 1 : pool.version);
-    const answer = await work({ trx, t, pool, nowMs, silenceMs, workers });
-    keep = () => workerCache.keep(poolId, pool.version, workers);
+    const {
+      now_ms: nowMs,
+      silence_ms: silenceMs,
+      ...pool
+    } = await lock(trx, t, poolId, changesWorkers, writer);
+    const known = views.take(poolId, changesWorkers ? pool.version - 1 : pool.version);
+    const answer = await work({ trx, t, pool, nowMs, silenceMs, writer, known });
+    keep = () => views.keep(pool, nowMs, known);
     return answer;
   });
   // Only what is committed may be known.
@@ -67,9 +73,11 @@ export async function inPool<T>(
 }
 
 /** For a transaction that was begun with `changesWorkers: false` and changes them after all. */
-export async function workersChanged({ trx, t, pool, workers }: PoolTransaction): Promise<void> {
-  workers.rows = undefined;
-  await sql`UPDATE ${t.pools} SET version = version + 1 WHERE id = ${pool.id}`.execute(trx);
+export async function workersChanged({ trx, t, pool, writer, known }: PoolTransaction): Promise<void> {
+  known.rows = undefined;
+  await sql`UPDATE ${t.pools} SET version = version + 1, writer = ${writer} WHERE id = ${pool.id}`.execute(
+    trx,
+  );
 }
 
 type LockedRow = PoolRow & { now_ms: number; silence_ms: number };
@@ -79,10 +87,11 @@ async function lock(
   t: TableNames,
   poolId: string,
   changesWorkers: boolean,
+  writer: number,
 ): Promise<LockedRow> {
   // Either way the clock is read after the wait for the lock: RETURNING comes last, and so does the outer SELECT.
   const locking = changesWorkers
-    ? sql<LockedRow>`UPDATE ${t.pools} SET version = version + 1 WHERE id = ${poolId} 
+    ? sql<LockedRow>`UPDATE ${t.pools} SET version = version + 1, writer = ${writer} WHERE id = ${poolId} 
         RETURNING *, ${t.now} AS now_ms, ${t.silence} AS silence_ms`
     : sql<LockedRow>`
         SELECT p.*, ${t.now} AS now_ms, ${t.silence} AS silence_ms FROM (SELECT * FROM ${t.pools} WHERE id = ${poolId} FOR UPDATE) p`;

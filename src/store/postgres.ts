@@ -8,6 +8,7 @@ import pg from 'pg';
 import { InvalidInputError, UnavailableError } from '../contract/errors.ts';
 import { openDatabase, sqlState } from './database.ts';
 import { createStore, type DatabaseStore } from './create-store.ts';
+import { createLanes, type LaneClient } from './lanes.ts';
 
 export interface PostgresStoreOptions {
   /** `postgres://user:password@host:port/database`. */
@@ -50,11 +51,18 @@ export async function createPostgresStore(options: PostgresStoreOptions): Promis
   const pool = new pg.Pool(settings);
   // Without a listener a broken idle connection would end the process; the pool replaces it by itself.
   pool.on('error', () => undefined);
-  // The statements are shaped so that one plan fits all; planning them anew costs more than running them.
+  // The statements are shaped so that one plan fits all; planning them anew costs more than running them. As plans are
+  // made when tables are small and kept when they are large, none may read a table from end to end where it need not.
   pool.on('connect', (client) => {
     client.query('SET plan_cache_mode = force_generic_plan').catch(() => undefined);
+    client.query('SET enable_seqscan = off').catch(() => undefined);
   });
-  return createStore(await openDatabase(guarded(pool, where), options.schema));
+  const atOnce = createLanes({
+    connect: () => laneClient(pool, where),
+    named,
+    translated: (error) => unavailable(error, where) ?? error,
+  });
+  return createStore(await openDatabase(guarded(pool, where), options.schema, atOnce));
 }
 
 /** All bigint columns hold milliseconds, counts or epochs, far below 2^53. */
@@ -86,17 +94,37 @@ function describeUrl(url: string): Where {
 function guarded(pool: pg.Pool, where: Where): PostgresPool {
   return {
     async connect(): Promise<PostgresPoolClient> {
-      const client = await pool.connect().catch((error: unknown) => {
-        throw unavailable(error, where) ?? error;
-      });
-      return guardedClient(client, where);
+      return guardedClient(await connected(pool, where), where);
     },
     end: () => pool.end(),
   };
 }
 
+async function laneClient(pool: pg.Pool, where: Where): Promise<LaneClient> {
+  const client = await connected(pool, where);
+  let broken = false;
+  const onError = () => {
+    broken = true;
+  };
+  client.on('error', onError);
+  return {
+    client,
+    broken: () => broken,
+    release() {
+      client.off('error', onError);
+      client.release(broken);
+    },
+  };
+}
+
 /** The answer to a statement that was not sent. */
 const NOTHING = { command: 'SELECT', rowCount: 0, rows: [] } as const;
+
+function connected(pool: pg.Pool, where: Where): Promise<pg.PoolClient> {
+  return pool.connect().catch((error: unknown) => {
+    throw unavailable(error, where) ?? error;
+  });
+}
 
 function guardedClient(client: pg.PoolClient, where: Where): PostgresPoolClient {
   let broken = false;

@@ -18,11 +18,20 @@ export async function writeEnds(
   t: TableNames,
   ends: readonly Pick<FinishRequest, 'run' | 'deadLetter'>[],
 ): Promise<void> {
+  for (const statement of endStatements(t, ends)) await statement.execute(trx);
+}
+
+/** What `writeEnds` does, to be done in this order. */
+export function endStatements(
+  t: TableNames,
+  ends: readonly Pick<FinishRequest, 'run' | 'deadLetter'>[],
+): readonly RawBuilder<unknown>[] {
+  const statements: RawBuilder<unknown>[] = [];
   const runs = new Map(
     ends.flatMap(({ run }) => (run === undefined ? [] : [[run.invocationId, run] as const])),
   );
   if (runs.size > 0) {
-    await sql`
+    statements.push(sql`
       INSERT INTO ${t.runs} AS old (invocation_id, schedule_id, job_id, status, ended_at_ms, record, evals)
       SELECT r->>'invocationId', r->>'scheduleId', r->>'jobId', r->>'status', (r->>'endedAtMs')::bigint, r,
         (SELECT jsonb_agg(jsonb_strip_nulls(to_jsonb(d) - 'pool_id' - 'epoch' - 'looked_at_ms')) FROM (
@@ -30,19 +39,18 @@ export async function writeEnds(
           ORDER BY ended_at_ms DESC, id DESC LIMIT ${sql.lit(STORIES_KEPT_MAX)}) d)
       FROM jsonb_array_elements(${json([...runs.values()])}::jsonb) AS r
       ON CONFLICT (invocation_id) DO UPDATE SET status = excluded.status,
-        ended_at_ms = excluded.ended_at_ms, record = excluded.record, evals = coalesce(excluded.evals, old.evals)`.execute(
-      trx,
-    );
+        ended_at_ms = excluded.ended_at_ms, record = excluded.record, evals = coalesce(excluded.evals, old.evals)`);
   }
   const letters = new Map(
     ends.flatMap(({ deadLetter: d }) => (d === undefined ? [] : [[d.invocationId, d] as const])),
   );
-  if (letters.size === 0) return;
-  await sql`
+  if (letters.size === 0) return statements;
+  statements.push(sql`
     INSERT INTO ${t.dead_letters} (invocation_id, at_ms, letter)
     SELECT d->>'invocationId', (d->>'atMs')::bigint, d
     FROM jsonb_array_elements(${json([...letters.values()])}::jsonb) AS d
-    ON CONFLICT (invocation_id) DO UPDATE SET at_ms = excluded.at_ms, letter = excluded.letter`.execute(trx);
+    ON CONFLICT (invocation_id) DO UPDATE SET at_ms = excluded.at_ms, letter = excluded.letter`);
+  return statements;
 }
 
 /** In SQL: the eval's id is `<invocation>#<attempt>.<evaluation>`; a range of the index first, then exactly. */

@@ -62,7 +62,7 @@ async function expire(
       SELECT 1 FROM ${t.workers} w WHERE w.pool_id = l.pool_id AND w.id = l.worker_id
         AND w.incarnation = l.incarnation AND w.expires_at_ms > ${nowMs})`,
   );
-  tx.workers.rows = undefined;
+  tx.known.rows = undefined;
   const { rows } = await sql<{ id: string }>`
     DELETE FROM ${t.workers} WHERE pool_id = ${pool.id} AND expires_at_ms <= ${nowMs} RETURNING id`.execute(
     trx,

@@ -28,8 +28,10 @@ export interface PoolRow {
   extended_ms: number;
   /** The gateways' silence, counted from the first one's first sign, that its TTLs were extended by already. */
   silence_known_ms: number;
-  /** Grows with every change of its workers other than a plain renewal. */
+  /** Grows with every change of the pool, its workers and its queue other than a plain renewal. */
   version: number;
+  /** The store that has made it grow last. */
+  writer: number;
 }
 
 /** One row. */
@@ -231,6 +233,8 @@ export interface TableNames extends Readonly<Record<keyof Tables, RawBuilder<unk
   /** The database's clock in milliseconds: the only one that decides expiry. */
   readonly now: RawBuilder<number>;
   readonly nextEpoch: RawBuilder<number>;
+  /** A function of a condition: where it is not met, the transaction fails. */
+  readonly expect: RawBuilder<unknown>;
   /** Milliseconds without any gateway since the first one's first sign, the present silence included; it only grows. */
   readonly silence: RawBuilder<number>;
 }
@@ -255,6 +259,7 @@ export function tableNames(schema: string): TableNames {
     retention: name('retention'),
     now: sql<number>`${name('escapement_now')}()`,
     nextEpoch: sql<number>`nextval(${sql.lit(`"${schema}".epochs`)}::regclass)`,
+    expect: name('escapement_expect'),
     silence: sql<number>`${name('escapement_silence')}(${sql.lit(GATEWAY_SILENT_MS)})`,
   };
 }

@@ -3,7 +3,7 @@
  * returned. Written where a run's success is recorded, in the same transaction; read where capacity is asked for.
  * Promise: a window's end only grows; the result kept is that of the run that ended last, whatever order they come in.
  */
-import { sql, type Kysely, type Transaction } from 'kysely';
+import { type Kysely, type RawBuilder, sql, type Transaction } from 'kysely';
 import type { SchedulePast, ScheduleRef } from '../contract/invocation.ts';
 import { LAST_RESULT_BYTES_MAX } from '../core/limits.ts';
 import type { Database } from './database.ts';
@@ -17,6 +17,14 @@ export async function moveWindows(
   t: TableNames,
   ends: readonly Pick<FinishRequest, 'run' | 'succeeded'>[],
 ): Promise<void> {
+  for (const statement of windowStatements(t, ends)) await statement.execute(trx);
+}
+
+/** What `moveWindows` does; nothing where none has succeeded. */
+export function windowStatements(
+  t: TableNames,
+  ends: readonly Pick<FinishRequest, 'run' | 'succeeded'>[],
+): readonly RawBuilder<unknown>[] {
   const rows = ends.flatMap(({ run, succeeded }) => {
     if (run === undefined || succeeded === undefined) return [];
     const result = json(run.result);
@@ -32,9 +40,9 @@ export async function moveWindows(
       too_large: tooLarge,
     };
   });
-  if (rows.length === 0) return;
+  if (rows.length === 0) return [];
   // In the order of their keys, so that two pools' transactions wait for each other and do not lock each other out.
-  await sql`
+  const statement = sql`
     WITH given AS MATERIALIZED (
       SELECT * FROM jsonb_to_recordset(${json(rows)}::jsonb) AS r(schedule_id text, creation text, to_ms bigint,
         invocation_id text, ended_at_ms bigint, returned boolean, result jsonb, too_large boolean)
@@ -52,7 +60,8 @@ export async function moveWindows(
       returned = CASE WHEN excluded.ended_at_ms >= old.ended_at_ms THEN excluded.returned ELSE old.returned END,
       result = CASE WHEN excluded.ended_at_ms >= old.ended_at_ms THEN excluded.result ELSE old.result END,
       too_large = CASE WHEN excluded.ended_at_ms >= old.ended_at_ms THEN excluded.too_large ELSE old.too_large END,
-      ended_at_ms = greatest(old.ended_at_ms, excluded.ended_at_ms)`.execute(trx);
+      ended_at_ms = greatest(old.ended_at_ms, excluded.ended_at_ms)`;
+  return [statement];
 }
 
 /** Empty where no run of this creation of the schedule has succeeded yet. */

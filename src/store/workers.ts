@@ -58,8 +58,8 @@ async function writeWorker(tx: PoolTransaction, registration: WorkerRegistration
       targets = excluded.targets, task_queue = excluded.task_queue,
       renewed_at_ms = excluded.renewed_at_ms, expires_at_ms = excluded.expires_at_ms`.execute(trx);
   // A thousand workers that start together must not make each other be read again.
-  const known = tx.workers.rows?.get(workerId);
-  tx.workers.rows?.set(workerId, {
+  const known = tx.known.rows?.get(workerId);
+  tx.known.rows?.set(workerId, {
     id: workerId,
     incarnation,
     draining: known?.draining ?? false,
@@ -104,7 +104,7 @@ export async function drainWorker(
   incarnation?: string,
 ): Promise<void> {
   await inPool(database, poolId, async (tx) => {
-    tx.workers.rows = undefined;
+    tx.known.rows = undefined;
     let query = tx.trx
       .updateTable('workers')
       .set({ draining: true })

@@ -8,6 +8,7 @@ import type { PoolSettings } from '../../src/contract/pools.ts';
 import type { DatabaseStore } from '../../src/store/create-store.ts';
 import { badInput, finishing, renewing, sweeping } from './ending-conformance.ts';
 import { explaining } from './explain-conformance.ts';
+import { expressing } from './express-conformance.ts';
 import { placing, poolInput } from './placing-conformance.ts';
 import { createStage, freshPoolId, type Get, ids, type OpenForTest, type Stage, stageOn } from './stage.ts';
 
@@ -30,6 +31,7 @@ export function conformance(name: string, open: OpenForTest): void {
     explaining(() => store);
     placing(() => store, stage);
     poolInput(() => store, stage);
+    expressing(() => store, stage);
   });
 }
 

@@ -88,3 +88,70 @@ test('with the database out of reach nothing is tried one by one', async () => {
   expect((await Promise.all(all)).map((answer) => answer.kind)).toEqual(['failed', 'failed']);
   expect(batches).toHaveLength(1);
 });
+
+/** Express batches that end as the test says, before a runner of the usual kind. */
+function createExpressBench() {
+  const sent: { readonly ids: readonly (string | undefined)[]; end(error?: Error): void }[] = [];
+  const usual: (string | undefined)[][] = [];
+  const runner = createRunner(
+    async (_, operations) => {
+      usual.push(operations.map(idOf));
+      return operations.map(() => done);
+    },
+    (_, operations) =>
+      new Promise((resolve, reject) => {
+        const end = (error?: Error) =>
+          error === undefined ? resolve(operations.map(() => done)) : reject(error);
+        sent.push({ ids: operations.map(idOf), end });
+      }),
+  );
+  const turn = () => new Promise((resolve) => setImmediate(resolve));
+  return { runner, sent, usual, turn };
+}
+
+test('of express batches the next goes while one is under way, and no third', async () => {
+  const { runner, sent, turn } = createExpressBench();
+  const all: Promise<Answer>[] = [];
+  for (const id of ['1', '2', '3', '4']) {
+    all.push(runner.submit('p', finish(id)));
+    await turn();
+  }
+  expect(sent.map(({ ids }) => ids)).toEqual([['1'], ['2']]);
+  sent[0]?.end();
+  expect(await all[0]).toEqual(done);
+  await turn();
+  expect(sent.map(({ ids }) => ids)).toEqual([['1'], ['2'], ['3', '4']]);
+  sent[1]?.end();
+  sent[2]?.end();
+  expect(await Promise.all(all)).toEqual([done, done, done, done]);
+});
+
+test('express batches that come to nothing go the usual way, once nothing else is under way', async () => {
+  const { runner, sent, usual, turn } = createExpressBench();
+  const all: Promise<Answer>[] = [];
+  for (const id of ['1', '2']) {
+    all.push(runner.submit('p', finish(id)));
+    await turn();
+  }
+  let alone: unknown;
+  const waits = runner.alone('p', async () => {
+    alone = [...usual];
+  });
+  sent[0]?.end(new Error('not as expected'));
+  await turn();
+  expect(usual).toEqual([]);
+  sent[1]?.end(new Error('not as expected'));
+  expect(await Promise.all(all)).toEqual([done, done]);
+  await waits;
+  expect(usual).toEqual([['1', '2']]);
+  expect(alone).toEqual(usual);
+});
+
+test('an express batch of which nobody knows whether it went through is not tried again', async () => {
+  const { runner, sent, usual, turn } = createExpressBench();
+  const asked = runner.submit('p', finish('1'));
+  await turn();
+  sent[0]?.end(new UnavailableError('database', 'start it'));
+  expect((await asked).kind).toBe('failed');
+  expect(usual).toEqual([]);
+});

@@ -50,6 +50,14 @@ function clock(name: Name) {
       SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint + offset_ms FROM ${name('clock')}
     ${sql.raw('$$')}`,
     sql`CREATE SEQUENCE ${name('epochs')}`,
+    // For statements that are sent without waiting for each other's answers: ends a transaction that began on false hopes.
+    sql`CREATE FUNCTION ${name('escapement_expect')}(met boolean) RETURNS void LANGUAGE plpgsql AS ${sql.raw('$$')}
+      BEGIN
+        IF met IS NOT TRUE THEN
+          RAISE EXCEPTION 'escapement: not as expected' USING ERRCODE = 'ES001';
+        END IF;
+      END
+    ${sql.raw('$$')}`,
     ...gateways(name),
   ];
 }
@@ -85,7 +93,8 @@ function pools(name: Name) {
       swept_at_ms bigint,
       extended_ms bigint NOT NULL DEFAULT 0,
       silence_known_ms bigint NOT NULL DEFAULT 0,
-      version bigint NOT NULL DEFAULT 0)`,
+      version bigint NOT NULL DEFAULT 0,
+      writer bigint NOT NULL DEFAULT 0)`,
     // The guard against over-commitment is in the grant: its UPDATE asks for used + size <= capacity.
     // It cannot be a CHECK, as a busy worker may lower its capacity below what it uses.
     sql`CREATE TABLE ${name('workers')} (

@@ -1,0 +1,110 @@
+/**
+ * The statement that does the work of an express batch: ends allocs and makes new ones, in one. Used by `express.ts`
+ * only, inside the transaction that has locked the pool. Promise: if anything is not as expected (an eval is known or
+ * was granted before, an alloc is gone, a worker is full or expired), it fails, and with it the transaction.
+ * Lists travel as arrays, and rows are found one by one (LATERAL ... OFFSET 0), then changed by their ctid, for the
+ * reasons given in `allocs.ts`.
+ */
+import { type RawBuilder, sql } from 'kysely';
+import type { EvalRequest } from '../contract/pools.ts';
+import { bucketSince } from './allocs.ts';
+import { numberArray, textArray } from './arrays.ts';
+import type { KnownWorker } from './pool-views.ts';
+import type { FinishRequest } from './store.ts';
+import type { PoolRow, TableNames } from './tables.ts';
+
+export interface ExpressGrant {
+  readonly request: EvalRequest;
+  readonly worker: KnownWorker;
+  readonly explained: string;
+}
+
+export type ExpressRelease = FinishRequest & { readonly evalId: string; readonly epoch: number };
+
+/** What it answers. */
+export interface ExpressDone {
+  readonly now_ms: number;
+  /** In the order of the grants, with commas between; null where there are none. */
+  readonly epochs: string | null;
+  readonly freed: readonly (readonly [workerId: string, incarnation: string, size: number])[] | null;
+}
+
+export function expressStatement(
+  t: TableNames,
+  pool: PoolRow,
+  grants: readonly ExpressGrant[],
+  releases: readonly ExpressRelease[],
+): RawBuilder<unknown> {
+  const requests = grants.map(({ request }) => request);
+  const taken = takenFrom(grants);
+  return sql`
+    WITH n AS MATERIALIZED (SELECT ${t.now} AS ms
+    ), g AS MATERIALIZED (
+      SELECT g.*, ${t.nextEpoch} AS epoch FROM unnest(${textArray(requests.map((r) => r.id))}::text[],
+        ${textArray(requests.map((r) => r.invocationId))}::text[], ${textArray(requests.map((r) => r.target))}::text[],
+        ${numberArray(requests.map((r) => r.size))}::integer[], ${numberArray(requests.map((r) => r.priority))}::integer[],
+        ${numberArray(requests.map((r) => r.retry))}::integer[], ${textArray(grants.map((one) => one.worker.id))}::text[],
+        ${textArray(grants.map((one) => one.explained))}::text[])
+        WITH ORDINALITY AS g(id, invocation_id, target, size, priority, retry, worker_id, explained, ord)
+    ), taken AS MATERIALIZED (
+      SELECT * FROM unnest(${textArray(taken.map((one) => one.worker.id))}::text[],
+        ${textArray(taken.map((one) => one.worker.incarnation))}::text[],
+        ${textArray(taken.map((one) => one.worker.task_queue))}::text[], ${numberArray(taken.map((one) => one.size))}::integer[])
+        AS s(worker_id, incarnation, task_queue, size)
+    ), e AS MATERIALIZED (
+      SELECT * FROM unnest(${textArray(releases.map((r) => r.evalId))}::text[],
+        ${numberArray(releases.map((r) => r.epoch))}::bigint[], ${textArray(releases.map((r) => r.release))}::text[])
+        AS e(id, epoch, release)
+    ), gone AS (
+      DELETE FROM ${t.allocs} l USING e WHERE l.id = e.id AND l.ctid = ANY (ARRAY(
+        SELECT k.row FROM e CROSS JOIN LATERAL (SELECT k.ctid AS row FROM ${t.allocs} k
+          WHERE k.pool_id = ${pool.id} AND k.id = e.id AND k.epoch = e.epoch AND k.state = 'held' OFFSET 0) k))
+      RETURNING l.*, e.release
+    ), moved AS MATERIALIZED (
+      SELECT worker_id, incarnation, sum(freed)::integer AS freed, sum(taken)::integer AS taken FROM (
+        SELECT worker_id, incarnation, size AS freed, 0 AS taken FROM gone
+        UNION ALL SELECT worker_id, incarnation, 0, size FROM taken) m
+      GROUP BY 1, 2
+    ), changed AS (
+      UPDATE ${t.workers} w SET used = w.used - m.freed + m.taken,
+        peak_used = greatest(w.peak_used, w.used - m.freed + m.taken)
+      FROM moved m, n WHERE w.id = m.worker_id AND w.incarnation = m.incarnation AND w.ctid = ANY (ARRAY(
+          SELECT k.row FROM moved m CROSS JOIN LATERAL (SELECT k.ctid AS row FROM ${t.workers} k
+            WHERE k.pool_id = ${pool.id} AND k.id = m.worker_id OFFSET 0) k))
+        AND (m.taken = 0 OR (w.used + m.taken <= w.capacity AND w.expires_at_ms > n.ms))
+      RETURNING m.taken
+    ), measured AS (
+      INSERT INTO ${t.run_times} AS m (pool_id, target, bucket, runs)
+      SELECT ${pool.id}::text, target, ${bucketSince(sql`n.ms`)}, count(*) FROM gone, n
+      WHERE release IN ('finished', 'retrying') GROUP BY 2, 3
+      ON CONFLICT (pool_id, target, bucket) DO UPDATE SET runs = m.runs + excluded.runs
+    ), remembered AS (
+      INSERT INTO ${t.ended} (pool_id, id, epoch, ended_at_ms, release, target, worker_id, enqueued_at_ms,
+        granted_at_ms, warm, explained, waited)
+      SELECT pool_id, id, epoch, n.ms, release, target, worker_id, enqueued_at_ms, granted_at_ms, warm, explained, waited
+      FROM gone, n
+    ), granted AS (
+      INSERT INTO ${t.allocs} (pool_id, id, invocation_id, target, size, priority, retry, enqueued_at_ms, worker_id,
+        incarnation, task_queue, epoch, granted_at_ms, expires_at_ms, state, taken_up, from_queue, explained)
+      SELECT ${pool.id}, g.id, g.invocation_id, g.target, g.size, g.priority, g.retry, n.ms, g.worker_id,
+        s.incarnation, s.task_queue, g.epoch, n.ms, n.ms + ${pool.alloc_ttl_ms}::bigint, 'held', false, false, g.explained
+      FROM n, g JOIN taken s ON s.worker_id = g.worker_id
+      WHERE NOT EXISTS (SELECT 1 FROM ${t.ended} d WHERE d.pool_id = ${pool.id} AND d.id = g.id OFFSET 0)
+      RETURNING 1
+    )
+    SELECT n.ms AS now_ms, (SELECT string_agg(epoch::text, ',' ORDER BY ord) FROM g) AS epochs,
+      (SELECT jsonb_agg(jsonb_build_array(worker_id, incarnation, freed)) FROM moved WHERE freed > 0) AS freed,
+      ${t.expect}((SELECT count(*) FROM gone) = ${releases.length}::integer
+        AND (SELECT count(*) FROM changed WHERE taken > 0) = ${taken.length}::integer
+        AND (SELECT count(*) FROM granted) = ${grants.length}::integer) AS met
+    FROM n`;
+}
+
+/** How much each worker gives, in the order of first use. */
+function takenFrom(
+  grants: readonly ExpressGrant[],
+): readonly { readonly worker: KnownWorker; readonly size: number }[] {
+  const sizes = new Map<KnownWorker, number>();
+  for (const { worker, request } of grants) sizes.set(worker, (sizes.get(worker) ?? 0) + request.size);
+  return Array.from(sizes, ([worker, size]) => ({ worker, size }));
+}
