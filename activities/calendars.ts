@@ -32,8 +32,12 @@ export interface CalendarReader {
     ids: readonly string[],
     options?: { readonly fresh?: boolean; readonly known?: Revisions | undefined },
   ): Promise<CalendarsById>;
-  /** Notes what a schedule uses, so that it is told of changes. @throws UnavailableError */
-  noteUses(scheduleId: string, ids: readonly string[]): Promise<void>;
+  /**
+   * Notes what a schedule uses, so that it is told of changes.
+   * @param options.fresh noted again although it was: a schedule of that id may have been deleted, and forgotten, meanwhile
+   * @throws UnavailableError
+   */
+  noteUses(scheduleId: string, ids: readonly string[], options?: { readonly fresh?: boolean }): Promise<void>;
 }
 
 interface Entry {
@@ -76,9 +80,9 @@ export function createCalendarReader(
       const calendars = ids.flatMap((id) => entries.get(id)?.calendar ?? []);
       return Object.fromEntries(calendars.map((calendar) => [calendar.id, calendar]));
     },
-    async noteUses(scheduleId, ids) {
+    async noteUses(scheduleId, ids, { fresh = false } = {}) {
       const text = ids.toSorted().join('/');
-      if (noted.get(scheduleId) === text) return;
+      if (noted.get(scheduleId) === text && !fresh) return;
       await inTime(store.setCalendarUses(scheduleId, ids));
       if (noted.size >= NOTED_MAX) noted.clear();
       noted.set(scheduleId, text);

@@ -155,7 +155,8 @@ export function createPlanner(options: {
   /** Whoever names a calendar must be told of its changes; that others are told of one they no longer use does no harm. */
   async function noteUses(scheduleId: string, ids: readonly string[], fresh: boolean): Promise<void> {
     if (ids.length === 0 && !fresh) return;
-    await calendars.noteUses(scheduleId, ids).catch((error: unknown) => {
+    const again = { fresh: fresh && ids.length > 0 };
+    await calendars.noteUses(scheduleId, ids, again).catch((error: unknown) => {
       if (ids.length > 0 && fresh) throw error;
     });
   }
