@@ -1,5 +1,5 @@
 /**
- * `escapement restore`: the schedules of a snapshot into this deployment. Promise: what exists is left as it is and said so;
+ * `escapement restore`: the schedules of a snapshot, and the calendars they name, into this deployment. Promise: what exists is left as it is and said so;
  * what is absent is created with its definition and, before anything can fire, held back as it was; each schedule has a line.
  * What fell due since the snapshot is caught up with on request, by each schedule's own rule.
  */
@@ -7,16 +7,18 @@ import { eachAtOnce } from '../client/each-at-once.ts';
 import type { ScheduleHandle } from '../client/schedule-handle.ts';
 import type { Scheduler } from '../client/scheduler.ts';
 import { AlreadyExistsError, InvalidInputError, NotExistsError } from '../contract/errors.ts';
-import { isoInstant } from '../contract/ids.ts';
-import type { ScheduleInput } from '../contract/schedule.ts';
 import { print, table } from './output.ts';
+import { type CalendarChoice, calendarIdsOf, restoreCalendars } from './restore-calendars.ts';
+import { onItsGrid } from './restore-grid.ts';
+import { restoreOccurrences } from './restore-occurrences.ts';
 import { type GlobalOptions, withScheduler } from './session.ts';
-import { readSnapshot, type SnapshotEntry } from './snapshot-file.ts';
+import { readSnapshot, type Snapshot, type SnapshotEntry } from './snapshot-file.ts';
 
 export type RestoreOptions = GlobalOptions & {
   readonly dryRun?: boolean;
   readonly only?: readonly string[];
   readonly catchUp?: boolean;
+  readonly calendars?: CalendarChoice;
 };
 
 interface Restored {
@@ -27,6 +29,8 @@ interface Restored {
   readonly reason?: string;
   /** The catch-up that was asked for. */
   readonly catchUp?: { readonly since: string; readonly instants: number };
+  /** What of it could not be kept, a line each. */
+  readonly lost?: readonly string[];
 }
 
 /** An update or two for each; the server must not feel it. */
@@ -35,21 +39,56 @@ const PACE = { atOnce: 5, perSecond: 20 };
 export async function restoreSnapshot(path: string, options: RestoreOptions): Promise<void> {
   const found = await readSnapshot(path);
   const entries = chosen(path, found?.snapshot.schedules ?? [], options.only);
-  const results =
+  const named = new Set(entries.flatMap(calendarIdsOf));
+  const calendars = (found?.snapshot.calendars ?? []).filter(({ id }) => named.has(id));
+  const restored =
     entries.length === 0
-      ? []
-      : await withScheduler(options, (scheduler) =>
-          eachAtOnce(entries, PACE, (entry) => restoreOne(scheduler, entry, options)),
-        );
-  const rows = results.map(({ id, outcome, state, reason, catchUp }) => [
-    ...[id, outcome, state],
-    reason ?? (catchUp && `catches up with ${catchUp.instants} since ${catchUp.since}`),
-  ]);
+      ? { calendars: [], schedules: [] }
+      : await withScheduler(options, (scheduler) => restoreAll(scheduler, { calendars, entries }, options));
   const nothing =
     found === undefined ? `there is no snapshot at ${path}: nothing to restore` : 'no schedules';
-  const json = { path: found?.path, takenAt: found?.snapshot.takenAt, schedules: results };
-  print({ json, text: await table(['schedule', 'outcome', 'state', 'more'], rows, nothing) }, options);
-  if (results.some(({ outcome }) => outcome === 'failed')) process.exitCode = 1;
+  const schedules = await table(
+    ['schedule', 'outcome', 'state', 'more'],
+    restored.schedules.map(rowOf),
+    nothing,
+  );
+  const above = await table(
+    ['calendar', 'outcome', 'more'],
+    restored.calendars.map(({ id, outcome, reason }) => [id, outcome, reason]),
+    '',
+  );
+  const json = { path: found?.path, takenAt: found?.snapshot.takenAt, ...restored };
+  print({ json, text: above === '' ? schedules : `${above}\n\n${schedules}` }, options);
+  const wrong = [...restored.calendars, ...restored.schedules].some(
+    ({ outcome }) => outcome === 'failed' || outcome === 'differs',
+  );
+  if (wrong) process.exitCode = 1;
+}
+
+async function restoreAll(
+  scheduler: Scheduler,
+  {
+    calendars,
+    entries,
+  }: { readonly calendars: Snapshot['calendars']; readonly entries: readonly SnapshotEntry[] },
+  options: RestoreOptions,
+) {
+  const restored = await restoreCalendars(scheduler.gateway, calendars, options);
+  const open = new Map(
+    restored.flatMap(({ id, outcome, reason = '' }) =>
+      outcome === 'differs' || outcome === 'failed' ? [[id, `calendar "${id}": ${reason}`] as const] : [],
+    ),
+  );
+  const schedules = await eachAtOnce(entries, PACE, (entry) => restoreOne(scheduler, entry, open, options));
+  return { calendars: restored, schedules };
+}
+
+function rowOf({ id, outcome, state, reason, catchUp, lost = [] }: Restored) {
+  const late = catchUp && `catches up with ${catchUp.instants} since ${catchUp.since}`;
+  const more = [reason, late, ...lost.map((line) => `not kept: ${line}`)].filter(
+    (text) => text !== undefined,
+  );
+  return [id, outcome, state, more.join('\n')];
 }
 
 /** @throws InvalidInputError where one that was named is not in the snapshot */
@@ -66,6 +105,8 @@ function chosen(path: string, entries: readonly SnapshotEntry[], only: readonly 
 async function restoreOne(
   { schedules }: Scheduler,
   entry: SnapshotEntry,
+  /** Calendars that somebody must decide on first, and why. */
+  open: ReadonlyMap<string, string>,
   options: RestoreOptions,
 ): Promise<Restored> {
   const { id, state } = entry;
@@ -73,16 +114,26 @@ async function restoreOne(
     if (state === 'finished') return { id, outcome: 'left', state, reason: 'it was finished' };
     const handle = schedules.get(id);
     if (await exists(handle)) return { id, outcome: 'left', reason: 'it exists already' };
+    const undecided = calendarIdsOf(entry).flatMap((calendarId) => open.get(calendarId) ?? []);
+    if (undecided.length > 0) return { id, outcome: 'failed', reason: undecided.join('; ') };
     if (options.dryRun === true) return { id, outcome: 'would', state };
-    const hold = entry.paused !== undefined || entry.disabled !== undefined;
-    await schedules.create(id, { ...onItsGrid(entry), enabled: !hold });
+    const { schedule, kept } = onItsGrid(entry);
+    const hold =
+      entry.paused !== undefined || entry.disabled !== undefined || entry.occurrences !== undefined;
+    await schedules.create(id, { ...schedule, enabled: !hold });
+    const { except, lost } = await restoreOccurrences(handle, entry);
     if (hold) await holdBack(handle, entry);
     // Its answer shows that the workflow has understood the definition.
     const described = await handle.describe();
-    const made = { id, outcome: 'created' as const, state: described.state };
+    const notKept = [...(kept ? [] : ['what counts from its creation counts from now']), ...lost];
+    const made = {
+      ...{ id, outcome: 'created' as const, state: described.state },
+      ...(notKept.length > 0 && { lost: notKept }),
+    };
     if (options.catchUp !== true || described.state !== 'active') return made;
     const since = entry.changedAt > entry.seenAt ? entry.changedAt : entry.seenAt;
-    const { instants } = await handle.catchUp({ since, reason: 'restored from a snapshot' });
+    const request = { since, reason: 'restored from a snapshot', ...(except.length > 0 && { except }) };
+    const { instants } = await handle.catchUp(request);
     return { ...made, catchUp: { since, instants } };
   } catch (error) {
     if (error instanceof AlreadyExistsError) return { id, outcome: 'left', reason: 'it exists already' };
@@ -126,20 +177,3 @@ function lasting(suspension: SnapshotEntry['paused']) {
     ? undefined
     : (JSON.parse(JSON.stringify(request)) as { until?: string; reason?: string; actor?: string });
 }
-
-/** `@every` counts from the creation: from the first one, where nothing else of the spec would be touched by an anchor. */
-function onItsGrid({ schedule, createdAt }: SnapshotEntry): ScheduleInput {
-  const { spec } = schedule;
-  if (typeof spec !== 'object' || !('expressions' in spec)) return schedule;
-  const expressions = [spec.expressions ?? []].flat();
-  const isFree = spec.anchor === undefined && spec.phase === undefined;
-  const others = expressions.some((text) => /^\s*(every|rate)\b/i.test(text));
-  if (!isFree || others || !expressions.some((text) => EVERY.test(text))) return schedule;
-  const anchor = isoInstant(Math.floor(Date.parse(createdAt) / 1_000) * 1_000);
-  return {
-    ...schedule,
-    spec: { ...spec, anchor, expressions: expressions.map((text) => text.replace(EVERY, 'every ')) },
-  };
-}
-
-const EVERY = /^\s*@every\s+/i;

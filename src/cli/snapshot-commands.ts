@@ -11,7 +11,7 @@ const EVERY_MS_MIN = 1_000;
 export function addSnapshotCommands(program: Command): void {
   program
     .command('snapshot')
-    .description('all schedules with definition, state and place, as one file')
+    .description('all schedules with definition, state and place, and their calendars, as one file')
     .option('--to <path>', 'a file, or a folder; default: stdout')
     .option('--every <length>', 'stays and takes one after the other, into the folder', everyLength)
     .addOption(
@@ -35,6 +35,12 @@ export function addSnapshotCommands(program: Command): void {
     .option('--dry-run', 'only says what it would do')
     .option('--only <ids>', 'these, commas between', (text) => text.split(',').map(idOf('schedule')))
     .option('--catch-up', 'what fell due since then, by the rule of each schedule')
+    .addOption(
+      new Option('--calendars <choice>', 'where one is there and differs from the snapshot').choices([
+        'keep',
+        'replace',
+      ]),
+    )
     .action(async (path: string, _options: unknown, command: Command) => {
       const { restoreSnapshot } = await import('./restore.ts');
       await restoreSnapshot(path, command.optsWithGlobals<RestoreOptions>());

@@ -1,5 +1,6 @@
 /**
- * The file of a snapshot: all schedules of a deployment as one JSON document with a version and a checksum. Written by
+ * The file of a snapshot: all schedules of a deployment, and the calendars that they
+ * name, as one JSON document with a version and a checksum. Written by
  * `snapshot`, read by `restore`. Promise: a file under its name is whole (it is written beside and renamed), and one that is
  * not, or that a newer program wrote, is an error that says so; a file that is missing is no snapshot.
  */
@@ -7,17 +8,29 @@ import { createHash } from 'node:crypto';
 import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { z } from 'zod';
+import type { CalendarContent } from '../contract/calendars.ts';
 import { InvalidInputError } from '../contract/errors.ts';
 import { issuesOf } from '../contract/fields.ts';
+import { isRecord } from '../contract/messages.ts';
 import type { ScheduleInput } from '../contract/schedule.ts';
 
 const FORMAT = 'escapement-snapshot';
-const VERSION = 1;
+/** 2 has calendars and occurrences; 1 is still read. */
+const VERSION = 2;
 
 const instant = z.iso.datetime();
 const suspension = z.object({
   since: instant,
   until: instant.optional(),
+  reason: z.string().optional(),
+  actor: z.string().optional(),
+});
+
+/** A nominal time that is not to run as planned. */
+const occurrence = z.object({
+  at: instant,
+  act: z.enum(['skip', 'move', 'hold']),
+  to: instant.optional(),
   reason: z.string().optional(),
   actor: z.string().optional(),
 });
@@ -37,11 +50,19 @@ const entry = z.object({
   lastDueAt: instant.optional(),
   paused: suspension.optional(),
   disabled: suspension.optional(),
+  occurrences: z.array(occurrence).optional(),
+});
+
+/** A named calendar that one of the schedules leaves out; checked where it is put. */
+const calendar = z.object({
+  id: z.string(),
+  content: z.custom<CalendarContent>((value) => isRecord(value) && Array.isArray(value.dates)),
 });
 
 const content = z.object({
   takenAt: instant,
   deployment: z.string(),
+  calendars: z.array(calendar).default([]),
   schedules: z.array(entry),
 });
 

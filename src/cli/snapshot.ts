@@ -5,15 +5,17 @@
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { eachAtOnce } from '../client/each-at-once.ts';
+import type { GatewayClient } from '../client/gateway-client.ts';
 import { Scheduler } from '../client/scheduler.ts';
 import { InvalidInputError, NotExistsError } from '../contract/errors.ts';
 import { isoInstant } from '../contract/ids.ts';
-import type { ScheduleDescription, Suspension } from '../contract/messages.ts';
+import type { Occurrence, ScheduleDescription, Suspension } from '../contract/messages.ts';
 import { formatDuration } from '../core/duration.ts';
 import { serveHealth } from '../worker/health.ts';
 import { counted, print } from './output.ts';
 import { live, whenUp } from './process-life.ts';
 import { createLog } from './process-log.ts';
+import { calendarIdsOf, contentOf } from './restore-calendars.ts';
 import { defined } from './run-flags.ts';
 import { inputOf } from './schedule-flags.ts';
 import { type GlobalOptions, withScheduler } from './session.ts';
@@ -36,8 +38,8 @@ export type SnapshotOptions = GlobalOptions & {
 
 const ASKED_AT_ONCE = 10;
 
-/** @throws UnavailableError where a schedule does not answer: a snapshot has all of them or is none */
-async function takeSnapshot({ schedules, names }: Scheduler): Promise<Snapshot> {
+/** @throws UnavailableError where a schedule, or the gateway for a calendar, does not answer: a snapshot has all of them or is none */
+async function takeSnapshot({ schedules, names, gateway }: Scheduler): Promise<Snapshot> {
   const takenAt = isoInstant(Date.now());
   const entries = await eachAtOnce(schedules.list(), { atOnce: ASKED_AT_ONCE }, async ({ id }) => {
     const seenAtMs = Date.now();
@@ -50,7 +52,22 @@ async function takeSnapshot({ schedules, names }: Scheduler): Promise<Snapshot> 
     }
   });
   const sorted = entries.flat().toSorted((a, b) => (a.id < b.id ? -1 : 1));
-  return { takenAt, deployment: names.deployment, schedules: sorted };
+  const calendars = await calendarsOf(gateway, sorted);
+  return { takenAt, deployment: names.deployment, calendars, schedules: sorted };
+}
+
+/** Those that the schedules name and that are there; without any the gateway is not asked. */
+async function calendarsOf(gateway: GatewayClient, entries: readonly SnapshotEntry[]) {
+  const ids = [...new Set(entries.flatMap(calendarIdsOf))].sort();
+  const found = await eachAtOnce(ids, { atOnce: ASKED_AT_ONCE }, async (id) => {
+    try {
+      return [{ id, content: contentOf(await gateway.getCalendar(id)) }];
+    } catch (error) {
+      if (error instanceof NotExistsError) return [];
+      throw error;
+    }
+  });
+  return found.flat();
 }
 
 export function entryOf(schedule: ScheduleDescription, seenAtMs: number): SnapshotEntry {
@@ -64,12 +81,18 @@ export function entryOf(schedule: ScheduleDescription, seenAtMs: number): Snapsh
     ...(last !== undefined && { lastDueAt: isoInstant(last.dueAtMs) }),
     ...(schedule.paused && { paused: suspensionOf(schedule.paused) }),
     ...(schedule.disabled && { disabled: suspensionOf(schedule.disabled) }),
+    ...(schedule.occurrences.length > 0 && { occurrences: schedule.occurrences.map(occurrenceOf) }),
   };
 }
 
 function suspensionOf({ sinceMs, untilMs, reason, actor }: Suspension) {
   const until = untilMs === undefined ? undefined : isoInstant(untilMs);
   return { since: isoInstant(sinceMs), ...defined({ until, reason, actor }) };
+}
+
+function occurrenceOf({ nominalMs, act, toMs, reason, actor }: Occurrence) {
+  const to = toMs === undefined ? undefined : isoInstant(toMs);
+  return { at: isoInstant(nominalMs), act, ...defined({ to, reason, actor }) };
 }
 
 /** One snapshot: into a file, into a folder under a name of its own, or to stdout. */

@@ -89,6 +89,8 @@ export interface CatchUpRequest extends ChangeNote {
   /** ISO 8601 instants. `until`: default now. */
   readonly since: string;
   readonly until?: string;
+  /** Nominal times that are not to run: somebody has said so, of a schedule that is gone. At most 100. */
+  readonly except?: readonly string[];
 }
 
 /** What a backfill or a catch-up has set going. */
@@ -384,7 +386,12 @@ const FIELDS: Readonly<Record<ScheduleMessageKind, Fields>> = {
     rerun: { type: 'boolean' },
     key: { type: 'string' },
   },
-  catchUp: { ...NOTE, since: { type: 'instant', required: true }, until: { type: 'instant' } },
+  catchUp: {
+    ...NOTE,
+    since: { type: 'instant', required: true },
+    until: { type: 'instant' },
+    except: { type: 'list' },
+  },
   stopBacklog: { ...NOTE, id: { type: 'string', required: true } },
   calendarChanged: {
     calendarId: { type: 'string', required: true },

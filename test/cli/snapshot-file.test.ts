@@ -1,4 +1,5 @@
 /** The file of a snapshot: read back as it was written, whole or not there, and never taken for what it is not. */
+import { createHash } from 'node:crypto';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -29,10 +30,12 @@ const NIGHTLY: Snapshot['schedules'][number] = {
     changedAt: '2026-01-02T00:00:00.250Z',
     seenAt: '2026-01-03T00:00:00Z',
   },
+  occurrences: [{ at: '2026-01-04T00:00:00Z', act: 'move', to: '2026-01-04T12:00:00Z', actor: 'ann' }],
   ...{ lastDueAt: '2026-01-02T02:00:00Z', paused: { since: '2026-01-02T10:00:00Z', reason: 'lunch' } },
 };
 const snapshotOf = (...schedules: Snapshot['schedules']): Snapshot => ({
   ...{ takenAt: '2026-01-03T00:00:00Z', deployment: '', schedules },
+  calendars: [{ id: 'holidays', content: { dates: ['2026-12-25'], timeZone: 'UTC' } }],
 });
 
 describe('a snapshot', () => {
@@ -64,11 +67,18 @@ describe('a snapshot', () => {
   });
 
   test('of a newer program, or that is something else, says so', () => {
-    const newer = snapshotText(snapshotOf()).replace('"version": 1', '"version": 2');
+    const newer = snapshotText(snapshotOf()).replace('"version": 2', '"version": 3');
     expect(() => parseSnapshot('s.json', newer)).toThrow(
-      /s\.json: version: is 2, this program reads up to 1/,
+      /s\.json: version: is 3, this program reads up to 2/,
     );
     expect(() => parseSnapshot('s.json', '{"schedules": []}')).toThrow(/is no snapshot of Escapement/);
+  });
+
+  test('of the first version, which had neither calendars nor occurrences, is still read', () => {
+    const { calendars: _, ...older } = snapshotOf();
+    const body = { format: 'escapement-snapshot', version: 1, ...older };
+    const checksum = `sha256:${createHash('sha256').update(JSON.stringify(body)).digest('hex')}`;
+    expect(parseSnapshot('s', JSON.stringify({ ...body, checksum }))).toEqual({ ...older, calendars: [] });
   });
 
   test('is on the disk whole or not at all, with nothing beside it', async () => {

@@ -195,7 +195,7 @@ describe('a snapshot', () => {
   });
 
   test('that is missing is empty; one that is damaged or lacks what is named changes nothing', async () => {
-    expect(await json('restore', join(folder, 'nowhere.json'))).toEqual({ schedules: [] });
+    expect(await json('restore', join(folder, 'nowhere.json'))).toEqual({ calendars: [], schedules: [] });
     const damaged = join(folder, 'damaged.json');
     writeFileSync(
       damaged,

@@ -16,6 +16,7 @@ import {
   BACKFILL_INSTANTS_MAX,
   BACKFILLS_KEPT_MAX,
   BACKLOGS_MAX,
+  OCCURRENCES_MAX,
   CATCH_UP_PER_SECOND_DEFAULT,
   CATCH_UP_PER_SECOND_MAX,
   MAX_CONCURRENT_MAX,
@@ -72,6 +73,28 @@ export async function backfill(host: Host, request: BackfillRequest, token: stri
 
 /** By the schedule's own rule, for a stretch that somebody names. @throws Refusal where it cannot be used */
 export async function catchUp(host: Host, request: CatchUpRequest, token: string): Promise<BacklogResult> {
+  host.leftOut = readExcept(request);
+  try {
+    return await catchUpOn(host, request, token);
+  } finally {
+    delete host.leftOut;
+  }
+}
+
+function readExcept({ except = [] }: CatchUpRequest): readonly number[] {
+  if (except.length > OCCURRENCES_MAX) {
+    refuse('catchUp', 'except', `has ${except.length} instants, at most ${OCCURRENCES_MAX} can be left out`);
+  }
+  return except.map((text) => {
+    const atMs = parseInstant(text);
+    return (
+      atMs ??
+      refuse('catchUp', 'except', `${JSON.stringify(text)} is not an ISO 8601 instant with its offset`)
+    );
+  });
+}
+
+async function catchUpOn(host: Host, request: CatchUpRequest, token: string): Promise<BacklogResult> {
   const { state } = host;
   // What is due since its creation the schedule has accounted for itself.
   const isBefore = (parseInstant(request.since) ?? 0) < state.createdAtMs;

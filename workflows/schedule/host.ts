@@ -38,6 +38,8 @@ export interface Host {
   uncertain?: boolean;
   /** Who waits to hear of a trigger that is pending, by its row's key; told at the end of the turn that it waits on. */
   readonly answers: Map<string, (result?: TriggerResult) => void>;
+  /** Nominal times that are no part of what is due, for as long as one message is followed. */
+  leftOut?: readonly number[];
   /** A due time that is reached without a timer, by waiting in the task, so that later timers are on time again. */
   bridged?: number;
 }
@@ -108,12 +110,12 @@ export async function summaryOf(
 }
 
 async function planOf(
-  { id, state }: Host,
+  { id, state, leftOut = [] }: Host,
   nowMs: number,
   dueAfterMs: number | undefined,
   ahead = PLAN_AHEAD,
 ): Promise<PlanResult> {
-  const except = state.occurrences.map(({ nominalMs }) => nominalMs);
+  const except = [...state.occurrences.map(({ nominalMs }) => nominalMs), ...leftOut];
   return await local.plan({
     scheduleId: id,
     definition: state.definition,
