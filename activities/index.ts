@@ -28,9 +28,12 @@ export function createActivities(deps: ActivityDeps): OrchestrationActivities {
   const planner = createPlanner(deps);
   const advanceDeps = { ...deps, clock, planner, ledger: createLedgerWriter(deps.store) };
   return {
-    plan: (request) => planner.plan(request),
+    plan: async (request) => ({ ...(await planner.plan(request)), atMs: clock.now() }),
     advance: (request) => advance(advanceDeps, request),
-    waitUntil: (atMs) => waitUntil(clock, atMs),
+    waitUntil: async (atMs) => {
+      await waitUntil(clock, atMs);
+      return clock.now();
+    },
     remember: async (atMs) => atMs,
     runBacklog: (request) => runBacklog({ ...advanceDeps, store: deps.store }, request),
     dueTimeOf: (request) => planner.dueTimeOf(request),

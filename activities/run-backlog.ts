@@ -38,9 +38,12 @@ export async function runBacklog(deps: BacklogDeps, request: RunBacklogRequest):
 }
 
 async function dueOf({ planner }: BacklogDeps, request: RunBacklogRequest): Promise<readonly Instant[]> {
-  const { definition, scheduleId, afterMs, untilMs, count, order } = request;
+  const { definition, scheduleId, afterMs, untilMs, count, order, except = [] } = request;
   const stretch = { scheduleId, spec: definition.spec, afterMs, untilMs };
-  return await (order === 'oldest' ? planner.oldest(stretch, count) : planner.newest(stretch, count));
+  const most = count + except.length;
+  const due = await (order === 'oldest' ? planner.oldest(stretch, most) : planner.newest(stretch, most));
+  const left = new Set(except);
+  return due.filter(({ nominalMs }) => !left.has(nominalMs)).slice(0, count);
 }
 
 function triggerOf(names: Names, request: RunBacklogRequest, { dueMs, nominalMs }: Instant): Trigger {

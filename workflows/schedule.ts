@@ -48,11 +48,13 @@ import {
   finishTask,
   type Host,
   isShortGap,
+  LATE_MS,
   nowOf,
   planExpiresAtMs,
   planFrom,
   readClock,
   replan,
+  seeLate,
 } from './schedule/host.ts';
 import { deleteMoved, fireMoved, movedWakeUps } from './schedule/occurrences.ts';
 import { deletePending, pendingTimeoutMs } from './schedule/queue.ts';
@@ -65,9 +67,6 @@ import { openWakeUps } from './schedule/wake-ups.ts';
 /** Unwritten ledger rows are offered again after this long, if no fire takes them along before. */
 const FLUSH_AGAIN_MS = 30_000;
 const FLUSHES_MAX = (24 * 3_600_000) / FLUSH_AGAIN_MS;
-
-/** A timer later than this is a reason to read the clock; before it, the time it was armed for is time enough. */
-const LATE_MS = 900;
 
 /**
  * @param input the schedule as a person writes it; null in runs that continue another
@@ -220,6 +219,7 @@ async function open(input: ScheduleInput | null, carried: Carried): Promise<Host
   const host: Host = { ...shared, state };
   if (input?.enabled === false) state.disabled = { sinceMs: nowMs, reason: 'created switched off' };
   else feed(host, { kind: 'enable' }, nowMs);
+  seeLate(host, planned.atMs);
   return host;
 }
 

@@ -62,6 +62,8 @@ export type PlanResult =
       readonly exhausted: boolean;
       /** Our search attributes are registered in the namespace. */
       readonly searchAttributes: boolean;
+      /** When it was planned; absent in old histories. */
+      readonly atMs?: number;
     };
 
 /** A reason to run. */
@@ -176,6 +178,8 @@ export interface RunBacklogRequest {
   readonly notify: boolean;
   /** Runs again what has run, under ids that end in it. */
   readonly rerun?: number;
+  /** Nominal times that are left out. */
+  readonly except?: readonly number[];
 }
 
 export interface RunBacklogResult {
@@ -217,8 +221,11 @@ export interface OrchestrationActivities {
   plan(request: PlanRequest): Promise<PlanResult>;
   /** Starts what is due, writes the ledger under a hard budget, and looks ahead. */
   advance(request: AdvanceRequest): Promise<AdvanceResult>;
-  /** Waits inside the workflow task, for gaps too short for the server's timers; at most `NAP_MS_MAX`. */
-  waitUntil(atMs: number): Promise<void>;
+  /**
+   * Waits inside the workflow task, for gaps too short for the server's timers; at most `NAP_MS_MAX`. Answers when it
+   * ended, which is long after where nobody was awake; nothing in old histories.
+   */
+  waitUntil(atMs: number): Promise<number | undefined>;
   /**
    * Answers its argument, and so records what a workflow read off its clock: a replay may read another time, as tasks that
    * ended early (a query came while a local activity ran) are one task to it.

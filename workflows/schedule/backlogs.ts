@@ -22,7 +22,7 @@ import {
   MAX_CONCURRENT_MAX,
 } from '../../src/core/limits.ts';
 import { advanceBacklog, createBacklog, isFinished, quota } from '../../src/core/policy/backlog.ts';
-import { splitLate } from '../../src/core/policy/catch-up.ts';
+import { type LateSplit, type RecordedStretch, splitLate } from '../../src/core/policy/catch-up.ts';
 import { local } from '../local-activities.ts';
 import { finishTask, type Host, nowOf, owner, summaryOf } from './host.ts';
 import { known, recordLate } from './late.ts';
@@ -106,11 +106,7 @@ async function catchUpOn(host: Host, request: CatchUpRequest, token: string): Pr
   const older = split.backlog && (await known(host, split.backlog));
   const instants = (older?.count ?? 0) + (split.startMs === undefined ? 0 : 1);
   refuseTooMany('catchUp', 'since', instants);
-  // What this creation of the schedule has never accounted for: it was created after that.
-  if (due.lastMs <= state.createdAtMs) {
-    await recordLate(host, split);
-    host.uncertain = true;
-  }
+  await recordBefore(host, split, due.firstMs);
   const first = older?.firstMs ?? split.startMs;
   if (first === undefined) return { id: token, instants: 0 };
   const last = split.startMs ?? older?.lastMs ?? first;
@@ -120,6 +116,25 @@ async function catchUpOn(host: Host, request: CatchUpRequest, token: string): Pr
     due: { count: instants, firstMs: first, lastMs: last },
   });
   return { id: token, instants };
+}
+
+/** Records what this creation of the schedule has never accounted for: it was created after that. Once, however often it is asked. */
+async function recordBefore(host: Host, split: LateSplit, fromMs: number): Promise<void> {
+  const { state } = host;
+  const untilMs = state.accountedFromMs ?? state.createdAtMs;
+  if (fromMs > untilMs) return;
+  const missed = upTo(split.missed, untilMs);
+  const superseded = upTo(split.superseded, untilMs);
+  await recordLate(host, { ...(missed && { missed }), ...(superseded && { superseded }) });
+  state.accountedFromMs = Math.min(untilMs, fromMs - 1);
+  host.uncertain = true;
+}
+
+/** What of a stretch is due up to an instant. */
+function upTo(stretch: RecordedStretch | undefined, untilMs: number): RecordedStretch | undefined {
+  if (stretch === undefined || stretch.untilMs <= untilMs) return stretch;
+  if (stretch.afterMs >= untilMs) return undefined;
+  return { afterMs: stretch.afterMs, untilMs, reason: stretch.reason };
 }
 
 type Named = readonly [field: string, instant: string];
@@ -160,7 +175,16 @@ function add(
 ): void {
   const { rerun, ...settings } = input;
   const backlog = createBacklog({ ...settings, nowMs: host.nowMs });
-  const kept: KeptBacklog = { ...backlog, ...(rerun !== undefined && { rerun }) };
+  // As they are not counted among what is due.
+  const except = host.state.occurrences
+    .filter(({ dueMs }) => dueMs > backlog.afterMs && dueMs <= backlog.untilMs)
+    .map(({ nominalMs }) => nominalMs)
+    .concat(host.leftOut ?? []);
+  const kept: KeptBacklog = {
+    ...backlog,
+    ...(rerun !== undefined && { rerun }),
+    ...(except.length > 0 && { except }),
+  };
   host.state.backlogs = [...host.state.backlogs, kept];
 }
 
@@ -222,7 +246,7 @@ async function runSome(host: Host, id: string): Promise<void> {
 async function startSome(host: Host, backlog: KeptBacklog, starts: number): Promise<void> {
   const { state } = host;
   const notify = backlog.concurrency > 0 || needsEnds(state);
-  const { id, kind, order, afterMs, untilMs, rerun } = backlog;
+  const { id, kind, order, afterMs, untilMs, rerun, except } = backlog;
   const result = await local.runBacklog({
     ...owner(host),
     createdAtMs: state.createdAtMs,
@@ -230,6 +254,7 @@ async function startSome(host: Host, backlog: KeptBacklog, starts: number): Prom
     ...{ id, kind, order, afterMs, untilMs, notify },
     count: starts,
     ...(rerun !== undefined && { rerun }),
+    ...(except !== undefined && { except }),
   });
   for (const { trigger, result: one } of result.starts) {
     for (const row of startRows(owner(host), trigger, one)) book(state, row);

@@ -28,6 +28,7 @@ import {
   planAfter,
   reachesBeyond,
   replan,
+  seeLate,
 } from './host.ts';
 import { known, recordLate } from './late.ts';
 import { passOccurrences } from './occurrences.ts';
@@ -59,14 +60,15 @@ async function fireTick(host: Host, woken: 'by-timer' | 'by-nap'): Promise<boole
   const due = await leaveOutDecided(host, await takeDue(host, tick.whenMs, untilMs), untilMs);
   if (!feed(host, { kind: 'tick', nonce: tick.nonce }, untilMs)) return false;
   state.decidedUntilMs = untilMs;
-  passOccurrences(host, untilMs);
   if (woken === 'by-timer') noteDrift(host, host.lateMs);
-  if (due === undefined) return true;
-  if (state.timing.kind !== 'absolute' || (due.count === 1 && nowMs - due.lastMs <= LATE_AFTER_MS)) {
-    startFire(host, due);
-    return true;
-  }
-  await decideLate(host, due);
+  const onTime = due?.count === 1 && nowMs - due.lastMs <= LATE_AFTER_MS;
+  const isLate = due !== undefined && state.timing.kind === 'absolute' && !onTime;
+  if (isLate) await decideLate(host, due);
+  else if (due !== undefined) startFire(host, due);
+  // Now that they have been left out of what is late.
+  passOccurrences(host, untilMs);
+  // What is late was decided by the clock.
+  if (isLate) await finishTask(host);
   return true;
 }
 
@@ -79,7 +81,7 @@ function startFire(host: Host, due: DueSummary): void {
   enqueue(host, fireOf(host, due.nominal?.lastMs ?? due.lastMs, due.lastMs));
 }
 
-/** The schedule's catch-up rule; what it decides is certain once the task is finished, as it was decided by the clock. */
+/** By the schedule's catch-up rule. */
 async function decideLate(host: Host, due: DueSummary): Promise<void> {
   const { state, nowMs } = host;
   const split = splitLate(state.definition.catchUp, due, nowMs);
@@ -87,7 +89,6 @@ async function decideLate(host: Host, due: DueSummary): Promise<void> {
   const backlog = split.backlog && (await known(host, split.backlog));
   if (backlog !== undefined) addCatchUp(host, backlog);
   if (split.startMs !== undefined) startFire(host, due);
-  await finishTask(host);
 }
 
 /** What is due, those left out that are to run otherwise; undefined where that leaves nothing. */
@@ -152,7 +153,8 @@ export async function napThrough(host: Host, isArmed: (timeMs: number) => boolea
     await local.waitUntil(atMs);
     await endTask(host);
   }
-  await local.waitUntil(tickMs);
+  const untilMs = await local.waitUntil(tickMs);
   host.nowMs = Math.max(host.nowMs, tickMs);
+  seeLate(host, untilMs);
   return true;
 }

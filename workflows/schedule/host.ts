@@ -11,6 +11,9 @@ import { PLAN_AGE_MS_MAX, PLAN_AHEAD, SHORT_GAP_MS } from '../../src/core/limits
 import { local } from '../local-activities.ts';
 import { noteProblem, type Plan, type ScheduleState } from './state.ts';
 
+/** A wake-up later than this is a reason to read the clock; before it, the time it was meant for is time enough. */
+export const LATE_MS = 900;
+
 /** A start that this turn has decided on; `answer` is there where somebody waits for what became of it. */
 export interface PendingStart extends StartRequest {
   readonly answer?: (result: TriggerResult) => void;
@@ -187,6 +190,14 @@ export async function endTask(host: Host): Promise<void> {
 
 export async function readClock(host: Host): Promise<void> {
   host.nowMs = Math.max(host.nowMs, await local.remember(Date.now()));
+}
+
+/**
+ * Takes the time that an activity has told, where that is much later than was thought: nobody was awake meanwhile.
+ * @param atMs nothing in histories from before it was told
+ */
+export function seeLate(host: Host, atMs: number | undefined): void {
+  if (atMs !== undefined && atMs - host.nowMs >= LATE_MS) host.nowMs = atMs;
 }
 
 /** Now, but never before the last decision: wake-ups come early, and what follows a fire must not seem to precede it. */

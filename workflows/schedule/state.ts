@@ -60,6 +60,8 @@ export interface KeptOccurrence extends Occurrence {
 export interface KeptBacklog extends Backlog {
   /** Of a backfill that runs again what has run: which it is. */
   readonly rerun?: number;
+  /** Nominal times in its stretch that were skipped, moved or held when it began. */
+  readonly except?: readonly number[];
 }
 
 export interface ScheduleState {
@@ -76,6 +78,8 @@ export interface ScheduleState {
   /** Those before it, oldest first. */
   revisions: readonly Revision[];
   machine: MachineState;
+  /** Where its account begins, if due times from before its creation were caught up with; otherwise with its creation. */
+  accountedFromMs?: number;
   /** Every due time up to here has been decided on: by a fire, which may wake early, or as part of a stretch. */
   decidedUntilMs: number;
   plan: Plan;
