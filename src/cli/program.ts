@@ -6,6 +6,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { addCalendarCommands } from './calendar-commands.ts';
 import { addEvalCommands } from './eval-commands.ts';
+import { addMigrate } from './migrate-command.ts';
 import { addNext } from './next-command.ts';
 import { addPoolCommands } from './pool-commands.ts';
 import { addScheduleCommands } from './schedule-commands.ts';
@@ -31,6 +32,7 @@ export function createProgram(): Command {
   program.exitOverride().showHelpAfterError('(--help shows what is possible)');
   program.configureHelp({ showGlobalOptions: true });
   addServerCommands(program);
+  addMigrate(program);
   addScheduleCommands(program);
   addWorkCommands(program);
   addPoolCommands(program);
