@@ -1,0 +1,67 @@
+/**
+ * `npm run faults -- --seeds 200`: plays every scenario with that many seeds, tells of each how long the system took to go on,
+ * and stops at the first that went wrong, with its seed and exit code 1.
+ * `--first <seed>` begins elsewhere, `--only <text>` plays the scenarios whose names hold that text.
+ */
+import { parseArgs } from 'node:util';
+import { temporalBinary } from '../support/temporal-binary.ts';
+import { play } from './play.ts';
+import { randomOf } from './random.ts';
+import { SCENARIOS } from './scenarios.ts';
+import { devServer, makeWhole, startSystem, type System } from './system.ts';
+
+const { values } = parseArgs({
+  options: {
+    seeds: { type: 'string', default: '1' },
+    first: { type: 'string', default: '1' },
+    only: { type: 'string', default: '' },
+  },
+});
+
+process.exitCode = await main(whole('seeds', values.seeds), whole('first', values.first), values.only);
+
+async function main(seeds: number, first: number, only: string): Promise<number> {
+  const scenarios = SCENARIOS.filter(({ name }) => name.includes(only));
+  if (scenarios.length === 0) throw new Error(`no scenario has "${only}" in its name`);
+  const system = await startSystem({ startTemporal: devServer(await temporalBinary()) });
+  try {
+    for (let seed = first, nth = 0; seed < first + seeds; seed += 1) {
+      console.log(`seed ${seed}`);
+      for (const scenario of scenarios) {
+        if (!(await holds(system, scenario, seed, nth))) return 1;
+        nth += 1;
+      }
+    }
+    return 0;
+  } finally {
+    await system.close();
+  }
+}
+
+async function holds(
+  system: System,
+  scenario: (typeof SCENARIOS)[number],
+  seed: number,
+  nth: number,
+): Promise<boolean> {
+  await makeWhole(system);
+  const { recoveredMs, settledMs, fires, wrong } = await play(system, scenario, randomOf(seed), nth);
+  const figures = `new work done after ${seconds(recoveredMs)}, the old after ${seconds(settledMs)}, ${fires} ledger rows`;
+  console.log(`  ${scenario.name}: ${figures}`);
+  for (const what of wrong) console.error(`    ${what}`);
+  if (wrong.length === 0) return true;
+  console.error(
+    `seed ${seed}: "${scenario.name}" went wrong; again: npm run faults -- --first ${seed} --only '${scenario.name}'`,
+  );
+  return false;
+}
+
+function seconds(ms: number): string {
+  return `${(ms / 1_000).toFixed(1)} s`;
+}
+
+function whole(flag: string, text: string): number {
+  const value = Number(text);
+  if (Number.isInteger(value) && value > 0) return value;
+  throw new Error(`--${flag} is "${text}": give a whole number above 0`);
+}
