@@ -5,6 +5,7 @@
  */
 import type { Client } from '@temporalio/client';
 import type { Logger } from '@temporalio/common';
+import type { ScheduleRef } from '../contract/invocation.ts';
 import type { Store } from '../store/store.ts';
 import { again } from './again.ts';
 
@@ -27,6 +28,38 @@ export function keepWithinTime({ store, keptMs, logger }: RetentionOptions): { s
     return more ? PAUSE_MS : LOOK_MS;
   };
   return again({ act, afterFailureMs: LOOK_MS, failure: 'the record could not be tidied', logger });
+}
+
+/** Between looks for schedules that are deleted: their rows are one each, and small. */
+const FORGET_MS = 10 * 60_000;
+
+export interface ForgetOptions {
+  readonly store: Pick<Store, 'listQuietSchedules' | 'forgetSchedules'>;
+  readonly keptMs: number;
+  /** Which of these creations of schedules are no more. */
+  readonly schedulesGone: (schedules: readonly ScheduleRef[]) => Promise<readonly ScheduleRef[]>;
+  readonly logger?: Logger | undefined;
+}
+
+/** What the next run of a schedule would be told goes once the schedule is deleted and its last success past its time. */
+export function forgetDeleted({ store, keptMs, schedulesGone, logger }: ForgetOptions): { stop(): void } {
+  const act = async (): Promise<number> => {
+    let forgotten = 0;
+    for (let cursor: string | undefined; ; ) {
+      const page = await store.listQuietSchedules(keptMs, cursor === undefined ? {} : { cursor });
+      forgotten += await store.forgetSchedules(await schedulesGone(page.items), keptMs);
+      cursor = page.nextCursor;
+      if (cursor === undefined) break;
+    }
+    if (forgotten > 0) logger?.info('forgot schedules that were deleted', { schedules: forgotten });
+    return FORGET_MS;
+  };
+  return again({
+    act,
+    afterFailureMs: FORGET_MS,
+    failure: 'deleted schedules could not be looked for',
+    logger,
+  });
 }
 
 /** The longer of `keptMs` and the time for which the namespace keeps closed workflows, in ms. */

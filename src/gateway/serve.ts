@@ -12,7 +12,7 @@ import { EscapementError } from '../contract/errors.ts';
 import { GATEWAY_SIGN_MS, LEDGER_RETENTION_MS_DEFAULT } from '../core/limits.ts';
 import { createGateway, type Gateway, type GatewayOptions } from './app.ts';
 import { isLoopback } from './auth.ts';
-import { keepWithinTime } from './retention.ts';
+import { forgetDeleted, type ForgetOptions, keepWithinTime } from './retention.ts';
 import { again } from './again.ts';
 
 export interface ServeGatewayOptions extends GatewayOptions {
@@ -22,6 +22,8 @@ export interface ServeGatewayOptions extends GatewayOptions {
   readonly port: number;
   /** Ledger rows and records of runs older than this are removed. Default 90 days. */
   readonly ledgerRetentionMs?: number;
+  /** Which creations of schedules are no more: then what their next run would be told can go. Absent: it stays. */
+  readonly schedulesGone?: ForgetOptions['schedulesGone'] | undefined;
   /** Records the ends of invocations that were terminated since an instant (ms). Absent: sweeps find what waited or ran. */
   readonly settleTerminated?: ((sinceMs: number) => Promise<number>) | undefined;
 }
@@ -58,6 +60,8 @@ export async function serveGateway(options: ServeGatewayOptions): Promise<Gatewa
   const signing = signOfLife(options);
   const { store, logger, ledgerRetentionMs: keptMs = LEDGER_RETENTION_MS_DEFAULT } = options;
   const tidying = keepWithinTime({ store, keptMs, logger });
+  const { schedulesGone } = options;
+  const forgetting = schedulesGone && forgetDeleted({ store, keptMs, schedulesGone, logger });
   const settling = settleAgain(options);
   let closing: Promise<void> | undefined;
   return {
@@ -66,6 +70,7 @@ export async function serveGateway(options: ServeGatewayOptions): Promise<Gatewa
       // From here on nobody can renew through it.
       signing.stop();
       tidying.stop();
+      forgetting?.stop();
       settling.stop();
       closing ??= closeServer(server).then(() => gateway.settled());
       return closing;

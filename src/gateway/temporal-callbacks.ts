@@ -1,12 +1,13 @@
 /**
  * What a gateway tells Temporal: grants to the invocations that wait for them, a new worker to its pool's workflow, and
- * the change of a calendar to the schedules that use it.
+ * the change of a calendar to the schedules that use it; and what it asks: which schedules and invocations are no more.
  * Used by the CLI's gateway and by the one-machine system.
  */
 import { type Client, WorkflowNotFoundError } from '@temporalio/client';
 import { deliverGrants, deliverRefusals } from '../../activities/grants.ts';
 import { settleTerminated } from '../../activities/terminated.ts';
 import type { Names } from '../contract/ids.ts';
+import type { ScheduleRef } from '../contract/invocation.ts';
 import { poolSignals } from '../contract/messages.ts';
 import type { WaitingEval } from '../contract/pools.ts';
 import type { Grant, Store } from '../store/store.ts';
@@ -21,6 +22,7 @@ export interface CallbackDeps {
 export function temporalCallbacks(deps: CallbackDeps) {
   return {
     calendarUsers: calendarUsers(deps),
+    schedulesGone: (schedules: readonly ScheduleRef[]) => schedulesGone(deps, schedules),
     onGrants: (grants: readonly Grant[]): Promise<void> => deliverGrants(deps, grants),
     settleTerminated: (sinceMs: number): Promise<number> => settleTerminated(deps, sinceMs),
     onRefused: (refused: readonly WaitingEval[]): Promise<void> => deliverRefusals(deps, refused),
@@ -36,6 +38,28 @@ export function temporalCallbacks(deps: CallbackDeps) {
       });
     },
   };
+}
+
+/** Those that have ended, or whose id belongs to a later creation; one that Temporal does not tell of is not among them. */
+async function schedulesGone(
+  { client, names }: CallbackDeps,
+  schedules: readonly ScheduleRef[],
+): Promise<readonly ScheduleRef[]> {
+  const gone: ScheduleRef[] = [];
+  for (const schedule of schedules) {
+    try {
+      const { status, raw } = await client.workflow
+        .getHandle(names.scheduleWorkflowId(schedule.scheduleId))
+        .describe();
+      const creation = raw.workflowExecutionInfo?.firstRunId;
+      const isAnother = Boolean(creation) && creation !== schedule.creation;
+      if (status.name !== 'RUNNING' || isAnother) gone.push(schedule);
+    } catch (error) {
+      if (!(error instanceof WorkflowNotFoundError)) throw error;
+      gone.push(schedule);
+    }
+  }
+  return gone;
 }
 
 /** Schedules reached at once: a signal takes about 5 ms, so that a page of 100 is told within a tenth of a second. */

@@ -30,7 +30,7 @@ import {
   listWaiting,
   listWorkers,
 } from './pools.ts';
-import { removeExpired } from './retention.ts';
+import { forgetSchedules, listQuietSchedules, removeExpired } from './retention.ts';
 import { createRunner, type Runner } from './runner.ts';
 import { getRun, listDeadLetters, listRuns, writeEnds } from './runs.ts';
 import type { FinishRequest, Store } from './store.ts';
@@ -68,6 +68,8 @@ export function createStore(database: Database): DatabaseStore {
     listRuns: (filter, page) => listRuns(database, filter, page),
     listDeadLetters: (page) => listDeadLetters(database, page),
     removeExpired: (keptMs) => removeExpired(database, keptMs),
+    listQuietSchedules: (keptMs, page) => listQuietSchedules(database, keptMs, page),
+    forgetSchedules: (schedules, keptMs) => forgetSchedules(database, schedules, keptMs),
     healthy: () => healthy(database),
     close: () => database.close(),
   };

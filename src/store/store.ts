@@ -199,9 +199,16 @@ export interface Store extends CalendarStore {
   listDeadLetters(page?: PageRequest): Promise<Page<DeadLetter>>;
   /**
    * Removes ledger rows due and recorded, and records of runs that ended, more than `keptMs` ago by the database's
-   * clock: at most 1,000 of each. Of callers at one time one works; the others are answered that there is nothing.
+   * clock: at most 1,000 of each; and how long runs of a target took, once none has ended for so long. Of callers at one time one works; the others are answered that there is nothing.
    */
   removeExpired(keptMs: number): Promise<RetentionResult>;
+  /**
+   * Creations of schedules whose last success is more than `keptMs` ago, with what their next run would be told: those that are
+   * deleted are to be forgotten, which whoever can ask Temporal decides. In the order of their ids.
+   */
+  listQuietSchedules(keptMs: number, page?: PageRequest): Promise<Page<ScheduleRef>>;
+  /** Forgets the successes of these creations of schedules, which are deleted; those that had another meanwhile are left. */
+  forgetSchedules(schedules: readonly ScheduleRef[], keptMs: number): Promise<number>;
 
   /** True when a trivial statement is answered within a second. */
   healthy(): Promise<boolean>;

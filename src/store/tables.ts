@@ -141,6 +141,8 @@ export interface RunTimesRow {
   target: string;
   bucket: number;
   runs: number;
+  runs_seen: number;
+  seen_at_ms: number;
 }
 
 export interface LedgerTableRow {

@@ -1,8 +1,11 @@
 /** Schedules over the SDK and the command line, against a whole system: what is checked, and what is read of the past. */
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { Scheduler } from '../../src/client/scheduler.ts';
+import type { RunRecord } from '../../src/contract/ledger.ts';
 import { createNames } from '../../src/contract/ids.ts';
 import type { ScheduleInput } from '../../src/contract/schedule.ts';
+import { forgetDeleted } from '../../src/gateway/retention.ts';
+import { temporalCallbacks } from '../../src/gateway/temporal-callbacks.ts';
 import { runCli } from '../cli/run-cli.ts';
 import { startWholeSystem, type WholeSystem } from '../cli/whole-system.ts';
 import { freshDeployment } from '../support/shared.ts';
@@ -139,4 +142,48 @@ describe('what has run', () => {
     expect(stdout).toContain('4 due times would run, oldest first; nothing was done');
     expect(stdout).toContain('1 of the 4 shown ran already, and would not run again without --rerun');
   });
+});
+
+test('which creations of schedules are no more is told by Temporal, and those alone are forgotten', async () => {
+  const { schedules, client, names } = scheduler;
+  const { store } = system;
+  const creationOf = async (id: string) => (await schedules.get(id).describe()).creation;
+  await schedules.create('lives', TRIGGERED);
+  await schedules.create('dies', TRIGGERED);
+  await schedules.create('returns', TRIGGERED);
+  const [lives, dies, before] = await Promise.all(['lives', 'dies', 'returns'].map(creationOf));
+  await schedules.delete('dies');
+  await schedules.delete('returns');
+  await schedules.create('returns', TRIGGERED);
+  const refs = [
+    { scheduleId: 'lives', creation: lives ?? '' },
+    { scheduleId: 'dies', creation: dies ?? '' },
+    { scheduleId: 'returns', creation: before ?? '' },
+    { scheduleId: 'returns', creation: await creationOf('returns') },
+    { scheduleId: 'never-was', creation: 'x' },
+  ];
+  const { schedulesGone } = temporalCallbacks({ client, store, names });
+  expect(await schedulesGone(refs)).toEqual([refs[1], refs[2], refs[4]]);
+
+  const run = (n: number): RunRecord => ({
+    ...{
+      invocationId: `quiet-${n}`,
+      target: 'echo',
+      poolId: 'default',
+      why: 'automatic',
+      status: 'succeeded',
+    },
+    ...{ attempts: 1, lost: 0, startedAtMs: 0, endedAtMs: 0 },
+  });
+  for (const [n, succeeded] of refs.entries()) {
+    await store.finish({ poolId: 'default', release: 'finished', run: run(n), succeeded });
+  }
+  const forgetting = forgetDeleted({ store, keptMs: 1_000, schedulesGone });
+  await vi.waitFor(async () => {
+    const known = await Promise.all(
+      refs.map(async (ref) => (await store.readPast(ref)).lastResult !== undefined),
+    );
+    expect(known).toEqual([true, false, false, true, false]);
+  }, WAIT);
+  forgetting.stop();
 });

@@ -168,6 +168,9 @@ function allocation(name: Name) {
       target text COLLATE "C" NOT NULL,
       bucket integer NOT NULL,
       runs bigint NOT NULL,
+      -- What the retention rule has seen, and when: the runs themselves are counted without a look at the time.
+      runs_seen bigint NOT NULL DEFAULT 0,
+      seen_at_ms bigint NOT NULL DEFAULT 0,
       PRIMARY KEY (pool_id, target, bucket)) WITH (fillfactor = 50)`,
   ];
 }
