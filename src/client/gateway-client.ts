@@ -4,14 +4,12 @@
  * the address, and every call ends within its timeout. Connections are kept alive (by Node's fetch).
  * May import the contract only.
  */
-import type { z } from 'zod';
 import {
   allocSchema,
   deadLetterSchema,
   disbandedSchema,
   fireSchema,
   leaseSchema,
-  pageSchema,
   poolDetailsSchema,
   poolSchema,
   runSchema,
@@ -44,21 +42,17 @@ import {
   GatewayHttp,
   GatewayUnavailableError,
   type HttpCall,
+  type ListPage,
+  type PageOptions,
 } from './gateway-http.ts';
 
-export { type CallOptions, type GatewayClientOptions, GatewayUnavailableError };
-
-export interface PageOptions extends CallOptions {
-  /** At most 100, which is the default. */
-  readonly limit?: number | undefined;
-  readonly cursor?: string | undefined;
-}
-
-export interface ListPage<T> {
-  readonly items: readonly T[];
-  /** Absent on the last page. */
-  readonly nextCursor?: string;
-}
+export {
+  type CallOptions,
+  type GatewayClientOptions,
+  GatewayUnavailableError,
+  type ListPage,
+  type PageOptions,
+};
 
 /** How much of a pool is there and used; `complete` is false where a count stopped at its bound. */
 export interface PoolCounts {
@@ -95,21 +89,21 @@ export class GatewayClient {
   /** @throws AlreadyExistsError (PoolExists) */
   createPool(id: string, settings?: Partial<PoolSettings>, options?: CallOptions): Promise<Pool> {
     const body = settings === undefined ? { id } : { id, settings };
-    return this.#read(poolSchema, { method: 'POST', path: ['pools'], body, ...options });
+    return this.#http.read(poolSchema, { method: 'POST', path: ['pools'], body, ...options });
   }
 
   /** @throws NotExistsError (PoolNotExists) */
   getPool(id: string, options?: CallOptions): Promise<Pool & { readonly counts: PoolCounts }> {
-    return this.#read(poolDetailsSchema, { method: 'GET', path: ['pools', id], ...options });
+    return this.#http.read(poolDetailsSchema, { method: 'GET', path: ['pools', id], ...options });
   }
 
   listPools(page?: PageOptions): Promise<ListPage<Pool>> {
-    return this.#list(poolSchema, ['pools'], page);
+    return this.#http.list(poolSchema, ['pools'], page);
   }
 
   /** Absent succeeds. */
   disbandPool(id: string, options?: CallOptions): Promise<{ readonly refused: readonly WaitingEval[] }> {
-    return this.#read(disbandedSchema, { method: 'DELETE', path: ['pools', id], ...options });
+    return this.#http.read(disbandedSchema, { method: 'DELETE', path: ['pools', id], ...options });
   }
 
   /**
@@ -125,33 +119,33 @@ export class GatewayClient {
   }
 
   listWorkers(poolId: string, page?: PageOptions): Promise<ListPage<PoolWorker>> {
-    return this.#list(workerSchema, ['pools', poolId, 'workers'], page);
+    return this.#http.list(workerSchema, ['pools', poolId, 'workers'], page);
   }
 
   listAllocs(poolId: string, page?: PageOptions): Promise<ListPage<Alloc>> {
-    return this.#list(allocSchema, ['pools', poolId, 'allocs'], page);
+    return this.#http.list(allocSchema, ['pools', poolId, 'allocs'], page);
   }
 
   /** The queue, in the order in which it is served. */
   listWaiting(poolId: string, page?: PageOptions): Promise<ListPage<WaitingEval>> {
-    return this.#list(waitingEvalSchema, ['pools', poolId, 'evals'], page);
+    return this.#http.list(waitingEvalSchema, ['pools', poolId, 'evals'], page);
   }
 
   /** The first 100 of the queue: places, why they wait, when they may begin. @throws NotExistsError (PoolNotExists) */
   async explainQueue(poolId: string, options?: CallOptions): Promise<readonly QueueEntry[]> {
     const call: HttpCall = { method: 'GET', path: ['pools', poolId, 'queue'], ...options };
-    return (await this.#read<{ readonly items: readonly QueueEntry[] }>(queueSchema, call)).items;
+    return (await this.#http.read<{ readonly items: readonly QueueEntry[] }>(queueSchema, call)).items;
   }
 
   /** Why an eval waits, or went where it went. @throws NotExistsError (EvalNotExists) */
   explainEval(evalId: string, options?: CallOptions): Promise<EvalExplanation> {
-    return this.#read(evalExplanationSchema, { method: 'GET', path: ['evals', evalId], ...options });
+    return this.#http.read(evalExplanationSchema, { method: 'GET', path: ['evals', evalId], ...options });
   }
 
   /** How the evals of an invocation went, the oldest first; none where it has asked for no capacity. */
   async explainInvocation(invocationId: string, options?: CallOptions): Promise<readonly EvalStory[]> {
     const call: HttpCall = { method: 'GET', path: ['invocations', invocationId, 'evals'], ...options };
-    return (await this.#read<{ readonly items: readonly EvalStory[] }>(storiesSchema, call)).items;
+    return (await this.#http.read<{ readonly items: readonly EvalStory[] }>(storiesSchema, call)).items;
   }
 
   // -- worker protocol -----------------------------------------------------------------------------
@@ -164,7 +158,7 @@ export class GatewayClient {
     const { poolId, workerId, ...body } = registration;
     const { replace = false, ...call } = options ?? {};
     const path = ['pools', poolId, 'workers', workerId];
-    return this.#read(leaseSchema, { method: 'PUT', path, body: { ...body, replace }, ...call });
+    return this.#http.read(leaseSchema, { method: 'PUT', path, body: { ...body, replace }, ...call });
   }
 
   /**
@@ -178,7 +172,7 @@ export class GatewayClient {
   ): Promise<WorkerLease> {
     const { poolId, workerId, incarnation } = worker;
     const path = ['pools', poolId, 'workers', workerId, 'renew'];
-    return this.#read(leaseSchema, { method: 'POST', path, body: { incarnation, running }, ...options });
+    return this.#http.read(leaseSchema, { method: 'POST', path, body: { incarnation, running }, ...options });
   }
 
   /** @throws NotExistsError (WorkerNotExists) */
@@ -216,7 +210,7 @@ export class GatewayClient {
     page?: PageOptions,
   ): Promise<ListPage<Fire>> {
     const { fromMs: from, untilMs: until, scheduleId, outcome } = filter;
-    return this.#list(fireSchema, ['fires'], page, { scheduleId, from, until, outcome });
+    return this.#http.list(fireSchema, ['fires'], page, { scheduleId, from, until, outcome });
   }
 
   listRuns(
@@ -228,16 +222,16 @@ export class GatewayClient {
     page?: PageOptions,
   ): Promise<ListPage<RunRecord>> {
     const { scheduleId, jobId, status } = filter;
-    return this.#list(runSchema, ['runs'], page, { scheduleId, jobId, status });
+    return this.#http.list(runSchema, ['runs'], page, { scheduleId, jobId, status });
   }
 
   /** @throws NotExistsError (InvocationNotExists) */
   getRun(invocationId: string, options?: CallOptions): Promise<RunRecord> {
-    return this.#read(runSchema, { method: 'GET', path: ['runs', invocationId], ...options });
+    return this.#http.read(runSchema, { method: 'GET', path: ['runs', invocationId], ...options });
   }
 
   listDeadLetters(page?: PageOptions): Promise<ListPage<DeadLetter>> {
-    return this.#list(deadLetterSchema, ['dead-letters'], page);
+    return this.#http.list(deadLetterSchema, ['dead-letters'], page);
   }
 
   // -- calendars -----------------------------------------------------------------------------------
@@ -253,16 +247,21 @@ export class GatewayClient {
   ): Promise<Calendar & CalendarTold> {
     const { revision, ...call } = options;
     const body = { ...content, revision };
-    return this.#read(putCalendarAnswerSchema, { method: 'PUT', path: ['calendars', id], body, ...call });
+    return this.#http.read(putCalendarAnswerSchema, {
+      method: 'PUT',
+      path: ['calendars', id],
+      body,
+      ...call,
+    });
   }
 
   /** @throws NotExistsError (CalendarNotExists) */
   getCalendar(id: string, options?: CallOptions): Promise<Calendar> {
-    return this.#read(calendarSchema, { method: 'GET', path: ['calendars', id], ...options });
+    return this.#http.read(calendarSchema, { method: 'GET', path: ['calendars', id], ...options });
   }
 
   listCalendars(page?: PageOptions): Promise<ListPage<Calendar>> {
-    return this.#list(calendarSchema, ['calendars'], page);
+    return this.#http.list(calendarSchema, ['calendars'], page);
   }
 
   /**
@@ -275,7 +274,7 @@ export class GatewayClient {
   ): Promise<CalendarTold> {
     const { force = false, ...call } = options;
     const query = { force: String(force) };
-    return this.#read(deleteCalendarAnswerSchema, {
+    return this.#http.read(deleteCalendarAnswerSchema, {
       method: 'DELETE',
       path: ['calendars', id],
       query,
@@ -285,32 +284,6 @@ export class GatewayClient {
 
   /** The schedules that leave it out. */
   listCalendarUsers(id: string, page?: PageOptions): Promise<ListPage<{ readonly scheduleId: string }>> {
-    return this.#list(calendarUserSchema, ['calendars', id, 'schedules'], page);
-  }
-
-  // -- the way there -------------------------------------------------------------------------------
-
-  #list<T>(
-    item: z.ZodType,
-    path: readonly string[],
-    page: PageOptions = {},
-    filter: Readonly<Record<string, string | number | undefined>> = {},
-  ): Promise<ListPage<T>> {
-    const { limit, cursor, ...options } = page;
-    return this.#read(pageSchema(item), {
-      method: 'GET',
-      path,
-      query: { ...filter, limit, cursor },
-      ...options,
-    });
-  }
-
-  /** The schema checks what a compiler cannot see; it differs from `T` only in how absent fields are typed. */
-  async #read<T>(schema: z.ZodType, call: HttpCall): Promise<T> {
-    const body: unknown = await (await this.#http.call(call)).json().catch(() => undefined);
-    const answer = schema.safeParse(body);
-    if (answer.success) return answer.data as T;
-    const advice = `it answered what no gateway of this version does (${answer.error.issues[0]?.message}): check the address`;
-    throw new GatewayUnavailableError(`the gateway at ${this.url}`, advice, 200);
+    return this.#http.list(calendarUserSchema, ['calendars', id, 'schedules'], page);
   }
 }

@@ -1,7 +1,8 @@
 /**
- * One HTTP call to the gateway: address, key, timeout, and a refusal turned back into its error class.
+ * One HTTP call to the gateway: address, key, timeout, the answer read by its schema, and a refusal turned back into its error class.
  * Used by `gateway-client.ts` only, which adds what is called.
  */
+import type { z } from 'zod';
 import {
   AlreadyExistsError,
   EscapementError,
@@ -10,7 +11,7 @@ import {
   PoolDisbandedError,
   UnavailableError,
 } from '../contract/errors.ts';
-import { type Problem, problemSchema } from '../contract/gateway.ts';
+import { pageSchema, type Problem, problemSchema } from '../contract/gateway.ts';
 
 export interface GatewayClientOptions {
   /** Such as `http://127.0.0.1:7280`. */
@@ -50,6 +51,18 @@ export interface HttpCall extends CallOptions {
 
 const TIMEOUT_MS_DEFAULT = 10_000;
 
+export interface PageOptions extends CallOptions {
+  /** At most 100, which is the default. */
+  readonly limit?: number | undefined;
+  readonly cursor?: string | undefined;
+}
+
+export interface ListPage<T> {
+  readonly items: readonly T[];
+  /** Absent on the last page. */
+  readonly nextCursor?: string;
+}
+
 export class GatewayHttp {
   readonly url: string;
   readonly #options: GatewayClientOptions;
@@ -83,6 +96,30 @@ export class GatewayHttp {
     }
     if (response.ok) return response;
     throw await this.#refusal(response);
+  }
+
+  /** The schema checks what a compiler cannot see; it differs from `T` only in how absent fields are typed. */
+  async read<T>(schema: z.ZodType, call: HttpCall): Promise<T> {
+    const body: unknown = await (await this.call(call)).json().catch(() => undefined);
+    const answer = schema.safeParse(body);
+    if (answer.success) return answer.data as T;
+    const advice = `it answered what no gateway of this version does (${answer.error.issues[0]?.message}): check the address`;
+    throw new GatewayUnavailableError(`the gateway at ${this.url}`, advice, 200);
+  }
+
+  list<T>(
+    item: z.ZodType,
+    path: readonly string[],
+    page: PageOptions = {},
+    filter: Readonly<Record<string, string | number | undefined>> = {},
+  ): Promise<ListPage<T>> {
+    const { limit, cursor, ...options } = page;
+    return this.read(pageSchema(item), {
+      method: 'GET',
+      path,
+      query: { ...filter, limit, cursor },
+      ...options,
+    });
   }
 
   #request(call: HttpCall): Request {

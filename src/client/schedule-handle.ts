@@ -4,15 +4,9 @@
  */
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import {
-  isGrpcServiceError,
-  type Client,
-  QueryNotRegisteredError,
-  WorkflowNotFoundError,
-  WorkflowUpdateFailedError,
-} from '@temporalio/client';
-import { ApplicationFailure, type UpdateDefinition } from '@temporalio/common';
-import { EscapementError, InvalidInputError, NotExistsError } from '../contract/errors.ts';
+import { isGrpcServiceError, type Client, QueryNotRegisteredError } from '@temporalio/client';
+import type { UpdateDefinition } from '@temporalio/common';
+import { InvalidInputError } from '../contract/errors.ts';
 import type { Names } from '../contract/ids.ts';
 import type { Fire } from '../contract/ledger.ts';
 import {
@@ -23,7 +17,6 @@ import {
   type ChangeRequest,
   type DeleteRequest,
   describeSchedule,
-  isRecord,
   type ScheduleDescription,
   scheduleSignals,
   scheduleUpdates,
@@ -40,6 +33,7 @@ import { type BackfillPreview, type BackfillPreviewRequest, previewBackfill } fr
 import { checkWithCalendars, readCalendars } from './definition.ts';
 import { type FireQuery, firesOf } from './fires.ts';
 import type { GatewayClient } from './gateway-client.ts';
+import { ofSchedule, scheduleNotExists } from './schedule-errors.ts';
 import { createMessageRate, type MessageRate } from './message-rate.ts';
 import { refuseCircle } from './trigger-circles.ts';
 
@@ -198,7 +192,7 @@ export class ScheduleHandle {
       const handle = this.#client.workflow.getHandle(this.workflowId);
       // Temporal answers queries of closed workflows too, but a deleted schedule is not there any more.
       const { status } = await this.#soon(() => handle.describe());
-      if (status.name !== 'RUNNING') throw this.#notExists();
+      if (status.name !== 'RUNNING') throw scheduleNotExists(this.id);
       return await this.#soon(() => onceOpen(() => handle.query(describeSchedule)));
     });
   }
@@ -268,30 +262,8 @@ export class ScheduleHandle {
     try {
       return await call();
     } catch (error) {
-      throw this.#translated(error);
+      throw ofSchedule(this.id, error);
     }
-  }
-
-  #notExists(cause?: unknown): NotExistsError {
-    const message = `schedule "${this.id}" does not exist: \`escapement schedule list\` shows those that do`;
-    return new NotExistsError('ScheduleNotExists', message, { scheduleId: this.id }, { cause });
-  }
-
-  #translated(error: unknown): unknown {
-    if (error instanceof WorkflowNotFoundError) {
-      return this.#notExists(error);
-    }
-    if (!(error instanceof WorkflowUpdateFailedError)) return error;
-    const { cause } = error;
-    if (!(cause instanceof ApplicationFailure)) return error;
-    const [details] = cause.details ?? [];
-    if (cause.type === 'ScheduleNotExists') return this.#notExists(error);
-    if (cause.type === 'RevisionConflict') {
-      const given = isRecord(details) ? details : {};
-      return new EscapementError('RevisionConflict', cause.message, given, { cause: error });
-    }
-    const subject = `schedule "${this.id}"`;
-    return new InvalidInputError(subject, [{ path: '', message: cause.message }], { cause: error });
   }
 }
 
