@@ -3,12 +3,7 @@
  * that the change is tried on what runs already: `npx tsx test/histories/record.ts [folder]`. It starts a Temporal server of its own
  * (or takes TEMPORAL_ADDRESS). Promise: nothing of the machine is left in the files, neither names nor paths.
  */
-import { writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
 import type { ScheduleHandle } from '../../src/client/schedule-handle.ts';
-import { ScheduleHandle as Handle } from '../../src/client/schedule-handle.ts';
 import type { InvocationInput } from '../../src/contract/invocation.ts';
 import type { RunInput, ScheduleInput } from '../../src/contract/schedule.ts';
 import { parseRun } from '../../src/contract/run-schema.ts';
@@ -20,8 +15,14 @@ import { bundleWorkflows } from '../../src/worker/orchestration.ts';
 import { eventually, happening } from '../workflows/eventually.ts';
 import { type InvocationWorld, openInvocationWorld, type TestPool } from '../workflows/invocation-world.ts';
 import { type OwnWorker, startOwnWorker } from '../workflows/own-worker.ts';
-
-const folder = process.argv[2] ?? fileURLToPath(new URL('.', import.meta.url));
+import { save } from './save.ts';
+import {
+  beginDowntime,
+  createSchedule,
+  recordDowntime,
+  recordMessages,
+  waitForDowntime,
+} from './schedule-messages.ts';
 
 Runtime.install({ logger: new DefaultLogger('ERROR') });
 const found = await findTemporal({});
@@ -33,13 +34,22 @@ try {
   const { address, namespace } = server;
   const workflowBundle = await bundleWorkflows();
   const deployment = 'recorded';
-  const world = await openInvocationWorld({ address, namespace, workflowBundle, deployment });
+  const options = { address, namespace, workflowBundle, deployment };
+  const world = await openInvocationWorld(options);
   const own = await startOwnWorker({ address, namespace, deployment });
   try {
     await recordAll(world, own);
+    await beginDowntime(world);
   } finally {
     await own.stop();
     await world.close();
+  }
+  await waitForDowntime();
+  const again = await openInvocationWorld(options);
+  try {
+    await recordDowntime(again);
+  } finally {
+    await again.close();
   }
 } finally {
   await server.stop();
@@ -56,19 +66,14 @@ async function recordAll(world: InvocationWorld, own: OwnWorker): Promise<void> 
     },
   });
   await Promise.all([schedules(world, pool), invocations(world, pool), children(world, own)]);
+  await recordMessages(world, pool);
   await save(world, 'pool', workflowId);
 }
 
 async function schedules(world: InvocationWorld, pool: TestPool): Promise<void> {
   const everySecond: ScheduleInput = { spec: 'every 1s', target: 'quick', pool: pool.id };
-  const create = async (id: string, input: ScheduleInput, every?: number): Promise<ScheduleHandle> => {
-    await world.client.workflow.start('scheduleWorkflow', {
-      args: [input, ...(every === undefined ? [] : [{ continueAsNewEvery: every }])],
-      taskQueue: world.names.schedulesQueue,
-      workflowId: world.names.scheduleWorkflowId(id),
-    });
-    return new Handle(world.client, world.names, id);
-  };
+  const create = (id: string, input: ScheduleInput, every?: number) =>
+    createSchedule(world, id, input, every);
   const started = (handle: ScheduleHandle, n: number) =>
     eventually(
       () => handle.describe(),
@@ -212,20 +217,4 @@ async function upstream(world: InvocationWorld, pool: TestPool): Promise<void> {
   const handle = await world.client.workflow.start('invocationWorkflow', options);
   await handle.result();
   await save(world, 'invocation-upstream', id);
-}
-
-async function save(world: InvocationWorld, name: string, workflowId: string, runId?: string): Promise<void> {
-  const history = await world.client.workflow.getHandle(workflowId, runId).fetchHistory();
-  const json: unknown = JSON.parse(historyToJSON(history), scrubbed);
-  await writeFile(join(folder, `${name}.json`), `${JSON.stringify(json, null, 1)}\n`);
-  process.stdout.write(`${name}: ${history.events?.length} events\n`);
-}
-
-/** Names and paths of the machine are nobody's business. */
-function scrubbed(key: string, value: unknown): unknown {
-  if (key === 'identity') return 'worker';
-  // The queue that a worker keeps to itself is named after it: `<pid>@<host>-<number>`.
-  if (typeof value === 'string' && /^\d+@/.test(value)) return 'worker';
-  if (key === 'stackTrace') return '';
-  return value;
 }

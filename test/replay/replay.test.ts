@@ -8,12 +8,14 @@ import { fileURLToPath } from 'node:url';
 import { DeterminismViolationError } from '@temporalio/workflow';
 import { Worker } from '@temporalio/worker';
 import { beforeAll, expect, test } from 'vitest';
+import { scheduleUpdates } from '../../src/contract/messages.ts';
 import { quietRuntime, sharedWorkflowBundle } from '../support/shared.ts';
 
 interface RecordedEvent {
   eventType: string;
   workflowExecutionStartedEventAttributes?: { workflowId: string };
   timerStartedEventAttributes?: unknown;
+  workflowExecutionUpdateAcceptedEventAttributes?: { acceptedRequest: { input: { name: string } } };
   activityTaskScheduledEventAttributes?: { activityType: { name: string } };
   startChildWorkflowExecutionInitiatedEventAttributes?: { workflowType: { name: string } };
 }
@@ -47,6 +49,18 @@ test('every workflow of ours is recorded', () => {
   }
 });
 
+test('every message to a schedule is recorded, but those that others send', () => {
+  const told = files.filter((file) => file.startsWith('schedule')).map((file) => read(file));
+  const names = told.flatMap(({ events }) =>
+    events.flatMap(({ workflowExecutionUpdateAcceptedEventAttributes: accepted }) => {
+      return accepted?.acceptedRequest.input.name ?? [];
+    }),
+  );
+  const others = new Set(['calendarChanged', 'invocationEnded', 'delete', 'stopBacklog']);
+  const known = Object.keys(scheduleUpdates).filter((name) => !others.has(name));
+  expect([...new Set(names)].filter((name) => !others.has(name)).toSorted()).toEqual(known.toSorted());
+});
+
 test.each(files)('%s tells nothing of the machine it was recorded on', (file) => {
   const text = readFileSync(join(folder, file), 'utf8');
   const payloads = [...text.matchAll(/"data": "([^"]*)"/g)].map(([, data = '']) =>
@@ -59,8 +73,15 @@ test.each(files)('%s tells nothing of the machine it was recorded on', (file) =>
 });
 
 const alterations: readonly [file: string, what: string, alter: (event: RecordedEvent) => boolean][] = [
-  [
-    'schedule-steady.json',
+  ...(
+    [
+      'schedule-steady.json',
+      'schedule-greedy.json',
+      'schedule-occurrences.json',
+      'schedule-late-all.json',
+    ] as const
+  ).map((file): (typeof alterations)[number] => [
+    file,
     'a timer that was something else',
     (event) => {
       if (event.timerStartedEventAttributes === undefined) return false;
@@ -69,7 +90,7 @@ const alterations: readonly [file: string, what: string, alter: (event: Recorded
       event.activityTaskScheduledEventAttributes = { activityType: { name: 'other' } };
       return true;
     },
-  ],
+  ]),
   [
     'invocation-child.json',
     'a child workflow of another type',

@@ -14,7 +14,7 @@ export const LATE_AFTER_MS = 10_000;
 
 export const MISSED = 'it was late, and the schedule does not catch up';
 export const SUPERSEDED = 'a newer fire was due when it could run';
-export const OUT_OF_WINDOW = 'it was later than the catch-up window of 10 s';
+const OUT_OF_WINDOW = 'it was later than the catch-up window of 10 s';
 
 /** One due time with its row; a span's row stands for many. */
 export interface Accounted {
