@@ -6,6 +6,7 @@
  */
 import { DefaultLogger, Runtime } from '@temporalio/worker';
 import { BadArguments, type Order, readOrder } from './command-line.ts';
+import { alloc } from './alloc/suite.ts';
 import { catchUp } from './catch-up/suite.ts';
 import { fires } from './fires/suite.ts';
 import { flood } from './flood/suite.ts';
@@ -16,6 +17,7 @@ import { state } from './state/suite.ts';
 import { type Suite, toJson, toTable } from './suite.ts';
 
 const SUITES: Readonly<Record<string, Suite>> = {
+  alloc,
   'catch-up': catchUp,
   fires,
   flood,
