@@ -59,6 +59,11 @@ export async function runBatch(
     const answers = new Map<number, Answer>();
     const requests = numbered(operations, 'allocate');
     const renewed = await renew(tx, numbered(operations, 'renew'), answers);
+    if (!changesWorkers && !renewed) {
+      // Nothing came free and nobody has asked: who waits goes on waiting.
+      tx.known.queueEmpty = tx.known.queueWasEmpty;
+      return operations.map((_, ord) => answers.get(ord) ?? unanswered(ord));
+    }
     // Sent together, done in this order: what a release ends or takes off the queue is not found any more.
     const [released, asked] = await Promise.all([
       finish(tx, numbered(operations, 'finish'), answers),

@@ -27,6 +27,8 @@ export interface Known {
   rows: Map<string, KnownWorker> | undefined;
   /** Nobody waits; false also where that is not known. */
   queueEmpty: boolean;
+  /** Nobody waited when this transaction began, as far as that was known. */
+  readonly queueWasEmpty: boolean;
   /** What the transaction before knew was still true when this one began. */
   readonly steady: boolean;
 }
@@ -60,7 +62,8 @@ export function createPoolViews(): PoolViews {
       const found = views.get(poolId);
       views.delete(poolId);
       const steady = found?.pool.version === version;
-      return { rows: steady ? found.rows : undefined, queueEmpty: false, steady };
+      const queueWasEmpty = steady && found.queueEmpty;
+      return { rows: steady ? found.rows : undefined, queueEmpty: false, queueWasEmpty, steady };
     },
     keep(pool, nowMs, { rows, queueEmpty, steady }) {
       if (rows === undefined) return;

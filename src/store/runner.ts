@@ -10,6 +10,8 @@ import type { Answer, Operation } from './batch.ts';
 
 /** Requests in one transaction: at about 20 µs each the pool's lock is held for some 10 ms. */
 const BATCH_MAX = 512;
+/** Requests in one express batch: enough to share a commit, few enough that a crowd keeps database and process busy at once. */
+const EXPRESS_BATCH_MAX = 128;
 /** Requests that may wait here; more means the database is not keeping up, and callers retry. */
 const WAITING_MAX = 50_000;
 /** While the database works on one, the next is made ready; a third would only make batches smaller. */
@@ -76,7 +78,7 @@ export function createRunner(run: RunBatch, sendExpress: SendExpress = () => und
       } else if (line.express === EXPRESS_MAX) {
         return;
       } else {
-        const batch = nextBatch(line);
+        const batch = nextBatch(line, EXPRESS_BATCH_MAX);
         const answers = sendExpress(
           poolId,
           batch.map((entry) => entry.operation),
@@ -85,8 +87,9 @@ export function createRunner(run: RunBatch, sendExpress: SendExpress = () => und
           line.waiting.splice(0, batch.length);
           void express(poolId, line, batch, answers);
         } else if (isFree) {
-          line.waiting.splice(0, batch.length);
-          occupy(poolId, line, () => usual(poolId, batch));
+          const whole = nextBatch(line, BATCH_MAX);
+          line.waiting.splice(0, whole.length);
+          occupy(poolId, line, () => usual(poolId, whole));
         } else return;
       }
     }
@@ -163,10 +166,10 @@ export function createRunner(run: RunBatch, sendExpress: SendExpress = () => und
 }
 
 /** What waits, up to the next that wants to be alone. */
-function nextBatch({ waiting }: Line): readonly Entry[] {
+function nextBatch({ waiting }: Line, max: number): readonly Entry[] {
   const batch: Entry[] = [];
   for (const one of waiting) {
-    if (typeof one === 'function' || batch.length === BATCH_MAX) break;
+    if (typeof one === 'function' || batch.length === max) break;
     batch.push(one);
   }
   return batch;
