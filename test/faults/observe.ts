@@ -5,7 +5,8 @@ import { defaultPayloadConverter } from '@temporalio/common';
 import type { TargetCall } from '../../src/contract/target.ts';
 import { readChanges, type Row } from './changes.ts';
 import type { Claim, Execution, Seen, SeenSchedule } from './invariants.ts';
-import { CAPACITIES, type System } from './system.ts';
+import { CAPACITIES } from './parts.ts';
+import type { System } from './system.ts';
 import type { JournalLine } from './targets.ts';
 
 /** What belongs to one scenario. */

@@ -9,7 +9,8 @@ import { forgetChanges, readChanges, type Change } from './changes.ts';
 import { type Seen, violations } from './invariants.ts';
 import { executionsOf, observe, readJournal, readWorkers, rowsOf } from './observe.ts';
 import type { Random } from './random.ts';
-import { POOL, type System } from './system.ts';
+import { POOL } from './parts.ts';
+import type { System } from './system.ts';
 import type { JournalLine, WorkInput } from './targets.ts';
 
 export interface Stage {
@@ -23,6 +24,8 @@ export interface Stage {
   readonly everySecond: string;
   /** Names an invocation whose end is to be another than success. */
   mayEnd(invocationId: string, status: string): void;
+  /** Something that is not as it should be. */
+  wrong(what: string): void;
   journal(): Promise<readonly JournalLine[]>;
   changes(): Promise<readonly Change[]>;
   /** Asks until it holds. @throws Error that says what was waited for */
@@ -52,7 +55,7 @@ const AGAIN_MS = 50;
 
 export async function play(system: System, scenario: Scenario, random: Random, nth: number): Promise<Played> {
   const begun = await begin(system, random, nth);
-  const { stage, schedules, asked, allowed, workersBefore } = begun;
+  const { stage, schedules, asked, allowed, complaints, workersBefore } = begun;
   await stage.until('two runs begun', async () => (await stage.journal()).length >= 2);
   await sleep(random.whole(0, 1_000));
 
@@ -77,7 +80,7 @@ export async function play(system: System, scenario: Scenario, random: Random, n
     recoveredMs,
     settledMs,
     fires: seen.schedules.reduce((sum, { rows }) => sum + rows.length, 0),
-    wrong: [...violations(seen), ...unexpected, ...(scenario.then?.(seen, stage) ?? [])],
+    wrong: [...complaints, ...violations(seen), ...unexpected, ...(scenario.then?.(seen, stage) ?? [])],
   };
 }
 
@@ -98,6 +101,7 @@ async function begin(system: System, random: Random, nth: number) {
   const prefix = `n${nth}-`;
   const asked: string[] = [];
   const allowed = new Map<string, string>();
+  const complaints: string[] = [];
   await forgetChanges(system.sql);
   const workersBefore = await readWorkers(system);
   const work = (given: Partial<Omit<WorkInput, 'journal'>>): RunInput => {
@@ -111,6 +115,7 @@ async function begin(system: System, random: Random, nth: number) {
       asked.push(system.names.jobWorkflowId(id));
       return (await system.scheduler.in(0, work(given), { id })).id;
     },
+    wrong: (what) => void complaints.push(what),
     mayEnd: (invocationId, status) => void allowed.set(invocationId, status),
     journal: () => readJournal(system.journal, prefix),
     changes: () => readChanges(system.sql),
@@ -131,7 +136,7 @@ async function begin(system: System, random: Random, nth: number) {
   ];
   for (let n = 0; n < 3; n += 1) await stage.job({ ms: random.whole(500, 3_000), size: random.whole(1, 2) });
   await stage.job({ ms: 200, fails: true });
-  return { stage, schedules, asked, allowed, workersBefore };
+  return { stage, schedules, asked, allowed, complaints, workersBefore };
 }
 
 async function until<T>(what: string, ask: () => Promise<T | undefined | false>): Promise<T> {

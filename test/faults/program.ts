@@ -14,6 +14,8 @@ import ts from 'typescript';
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const PARTS = ['src', 'workflows', 'activities'];
 const TARGETS = 'test/faults/targets.ts';
+/** And what it imports. */
+const FLAKY = ['test/faults/flaky.ts', 'test/faults/random.ts'];
 
 export interface Program {
   readonly folder: string;
@@ -21,13 +23,15 @@ export interface Program {
   readonly main: string;
   /** A module for `--targets`. */
   readonly targets: string;
+  /** A worker or gateway whose store lies. */
+  readonly flaky: string;
   remove(): Promise<void>;
 }
 
 export async function makeProgram(): Promise<Program> {
   const folder = await mkdtemp(join(tmpdir(), 'escapement-program-'));
   const files = (await Promise.all(PARTS.map(sourcesIn))).flat();
-  await Promise.all([...files, TARGETS].map((file) => compile(file, folder)));
+  await Promise.all([...files, TARGETS, ...FLAKY].map((file) => compile(file, folder)));
   for (const shared of ['node_modules', 'package.json'])
     await symlink(join(ROOT, shared), join(folder, shared));
   await promisify(execFile)(process.execPath, [join(folder, 'src/worker/build-bundle.js')]);
@@ -35,6 +39,7 @@ export async function makeProgram(): Promise<Program> {
     folder,
     main: join(folder, 'src/cli/main.js'),
     targets: join(folder, TARGETS.replace(/\.ts$/, '.js')),
+    flaky: join(folder, 'test/faults/flaky.js'),
     remove: () => rm(folder, { recursive: true, force: true }),
   };
 }

@@ -6,14 +6,39 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Seen } from './invariants.ts';
 import type { Trap } from './line.ts';
 import type { Scenario, Stage } from './play.ts';
-import { type PoolWorkerName, TTL_MS } from './system.ts';
+import { type PoolWorkerName, TTL_MS } from './parts.ts';
 
 /** Longer than every TTL. */
 const LONG_MS = TTL_MS * 1.5;
 /** What a single statement of a slow database takes longer. */
 const SLOW_MS = 5_000;
+/** Some hundred calls of the database. */
+const FLAKY_MS = 10_000;
+
+/** What production does every day. */
+export const PRODUCTION: readonly Scenario[] = [
+  {
+    name: 'schedules fire and targets run, and nothing goes wrong',
+    fault: () => sleep(5_000),
+  },
+  {
+    name: 'each process is told to stop by SIGTERM and started again: no attempt is lost, capacity comes back at once',
+    async fault(stage) {
+      const { worker, gateway, poolWorkers } = stage.system;
+      await busy(stage, 'one');
+      const pid = poolWorkers.one.pid();
+      for (const part of [poolWorkers.one, gateway, worker]) {
+        const code = await part.stop();
+        if (code !== 0) stage.wrong(`${part.name} ended with exit code ${code}`);
+        if (part === poolWorkers.one) await leftInOrder(stage, pid);
+        await part.start();
+      }
+    },
+  },
+];
 
 export const SCENARIOS: readonly Scenario[] = [
+  ...PRODUCTION,
   {
     name: 'a pool worker is killed while it runs targets, and stays away',
     async fault(stage) {
@@ -109,6 +134,17 @@ export const SCENARIOS: readonly Scenario[] = [
     then: nobodyExpired,
   },
   {
+    name: 'one call of the database in twenty does its work and reports a timeout',
+    async fault({ system }) {
+      const real = [system.worker, system.gateway];
+      await Promise.all(real.map((part) => part.crash()));
+      await Promise.all(system.flaky.map((part) => part.start()));
+      await sleep(FLAKY_MS);
+      await Promise.all(system.flaky.map((part) => part.crash()));
+      await Promise.all(real.map((part) => part.start()));
+    },
+  },
+  {
     name: 'an invocation is terminated while it holds capacity, and one while it waits for some',
     async fault(stage) {
       const { system, journal, until } = stage;
@@ -177,6 +213,19 @@ async function busy(stage: Stage, name: PoolWorkerName): Promise<void> {
       lines.filter(({ what }) => what !== 'begun').length
     );
   });
+}
+
+/** Its targets came to their ends, and nothing is left of it in the pool. */
+async function leftInOrder({ system, journal, wrong }: Stage, pid: number): Promise<void> {
+  const lines = (await journal()).filter((line) => line.pid === pid);
+  const [begun, done] = ['begun', 'done'].map((what) => lines.filter((line) => line.what === what).length);
+  const failed = lines.filter(({ what }) => what === 'failed').length;
+  if (begun !== (done ?? 0) + failed) wrong(`of ${begun} targets only ${done} were let finish`);
+  const { schema } = system.names;
+  const left = await system.sql.query(
+    `SELECT id FROM ${schema}.workers WHERE id = 'one' UNION SELECT id FROM ${schema}.allocs WHERE worker_id = 'one'`,
+  );
+  if (left.rows.length > 0) wrong(`it left ${JSON.stringify(left.rows)} behind`);
 }
 
 async function isWaiting({ system }: Stage, invocationId: string): Promise<boolean> {

@@ -17,22 +17,14 @@ import { startTemporalServer, type TemporalServer } from '../../src/embedded/tem
 import { createDatabase, type PostgresServer, startPostgres } from '../support/postgres.ts';
 import { watchChanges } from './changes.ts';
 import { type Line, openLine } from './line.ts';
-import { type Part, partOf } from './part.ts';
+import type { Part } from './part.ts';
+import { DEPLOYMENT, KEY, type LineName, partsOf, POOL, type PoolWorkerName, TTL_MS } from './parts.ts';
 import { makeProgram } from './program.ts';
 
-/** Short, so that what must expire does so while a test waits. */
-export const TTL_MS = 4_000;
-export const POOL = 'default';
 /** Workers under load may be late; that must not use up an invocation's chances. */
 const RETRY_MAX = 100;
-const KEY = '0123456789abcdef0123456789abcdef';
-const DEPLOYMENT = 'faults';
 const ROLE = 'escapement_runs';
 const GATEWAY_READY_MS = 60_000;
-
-/** By name, with what it offers. */
-export const CAPACITIES = { one: 3, two: 2 } as const;
-export type PoolWorkerName = keyof typeof CAPACITIES;
 
 /** A Temporal server that can be killed and comes back with what it knew. */
 export interface Temporal {
@@ -52,6 +44,8 @@ export interface System {
   readonly worker: Part;
   readonly gateway: Part;
   readonly poolWorkers: Readonly<Record<PoolWorkerName, Part>>;
+  /** Worker and gateway whose store lies, to take the places of the real ones. */
+  readonly flaky: readonly Part[];
   /** Past all lines. */
   readonly scheduler: Scheduler;
   readonly client: Client;
@@ -60,13 +54,6 @@ export interface System {
   readonly journal: string;
   close(): Promise<void>;
 }
-
-export type LineName =
-  | 'workerTemporal'
-  | 'workerPostgres'
-  | 'gatewayTemporal'
-  | 'gatewayPostgres'
-  | 'poolTemporal';
 
 type Closer = () => Promise<unknown>;
 
@@ -112,7 +99,9 @@ async function open(
     program,
   });
   closers.push(
-    ...[...Object.values(parts.poolWorkers), parts.gateway, parts.worker].map((part) => part.close),
+    ...[...parts.flaky, ...Object.values(parts.poolWorkers), parts.gateway, parts.worker].map(
+      (part) => part.close,
+    ),
   );
 
   await parts.worker.start();
@@ -139,9 +128,22 @@ async function open(
     { timeoutMs: GATEWAY_READY_MS },
   );
   await Promise.all(Object.values(parts.poolWorkers).map((worker) => worker.start()));
-  const { worker, gateway, poolWorkers } = parts;
+  const { worker, gateway, poolWorkers, flaky } = parts;
   return {
-    ...{ names, temporal, postgres, lines, worker, gateway, poolWorkers, scheduler, client, sql, journal },
+    ...{
+      names,
+      temporal,
+      postgres,
+      lines,
+      worker,
+      gateway,
+      poolWorkers,
+      flaky,
+      scheduler,
+      client,
+      sql,
+      journal,
+    },
     close,
   };
 }
@@ -180,71 +182,6 @@ async function openLines(temporalPort: number, postgresPort: number, closers: Cl
     poolTemporal: await line(temporalPort),
     workerPostgres: await line(postgresPort),
     gatewayPostgres: await line(postgresPort),
-  };
-}
-
-interface Ground {
-  readonly folder: string;
-  readonly lines: Readonly<Record<LineName, Line>>;
-  readonly databaseUrl: string;
-  readonly namespace: string;
-  readonly program: { readonly main: string; readonly targets: string };
-}
-
-async function partsOf({ folder, lines, databaseUrl, namespace, program }: Ground) {
-  const ports = await freePorts(4);
-  const [workerPort = 0, gatewayPort = 0, ...healthPorts] = ports;
-  const gatewayUrl = `http://127.0.0.1:${gatewayPort}`;
-  const common = {
-    TEMPORAL_NAMESPACE: namespace,
-    ESCAPEMENT_DEPLOYMENT: DEPLOYMENT,
-    ESCAPEMENT_STATE: join(folder, 'state'),
-    ESCAPEMENT_GATEWAY_URL: gatewayUrl,
-    ESCAPEMENT_GATEWAY_KEY: KEY,
-  };
-  const through = (line: Line) => {
-    const url = new URL(databaseUrl);
-    url.port = String(line.port);
-    return url.href;
-  };
-  const part = (
-    name: string,
-    args: readonly string[],
-    healthUrl: string,
-    env: Readonly<Record<string, string>>,
-  ) =>
-    partOf({
-      ...{ name, healthUrl, logFile: join(folder, `${name}.log`) },
-      args: ['--enable-source-maps', program.main, ...args],
-      env: { ...common, ...env },
-    });
-  const poolWorker = (name: PoolWorkerName, port: number) =>
-    part(
-      name,
-      [
-        'pool-worker',
-        ...['--pool', POOL, '--name', name, '--capacity', String(CAPACITIES[name])],
-        ...['--targets', program.targets, '--health-port', String(port)],
-      ],
-      `http://127.0.0.1:${port}/healthz`,
-      { TEMPORAL_ADDRESS: `127.0.0.1:${lines.poolTemporal.port}` },
-    );
-  return {
-    gatewayUrl,
-    worker: part(
-      'worker',
-      ['worker', '--health-port', String(workerPort)],
-      `http://127.0.0.1:${workerPort}/healthz`,
-      {
-        TEMPORAL_ADDRESS: `127.0.0.1:${lines.workerTemporal.port}`,
-        ESCAPEMENT_DATABASE_URL: through(lines.workerPostgres),
-      },
-    ),
-    gateway: part('gateway', ['gateway', '--port', String(gatewayPort)], `${gatewayUrl}/healthz`, {
-      TEMPORAL_ADDRESS: `127.0.0.1:${lines.gatewayTemporal.port}`,
-      ESCAPEMENT_DATABASE_URL: through(lines.gatewayPostgres),
-    }),
-    poolWorkers: { one: poolWorker('one', healthPorts[0] ?? 0), two: poolWorker('two', healthPorts[1] ?? 0) },
   };
 }
 

@@ -18,7 +18,7 @@ export interface WorkInput {
 
 /** One line of the journal. */
 export interface JournalLine {
-  readonly what: 'begun' | 'done' | 'stopped';
+  readonly what: 'begun' | 'done' | 'failed' | 'stopped';
   /** By this machine's clock. */
   readonly atMs: number;
   readonly invocationId: string;
@@ -46,7 +46,7 @@ export default [
       throw error;
     }
     if (input.fails === true && call.attempt === 1) {
-      write('stopped');
+      write('failed');
       throw new Error('its first try fails');
     }
     write('done');
