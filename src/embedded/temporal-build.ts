@@ -1,6 +1,7 @@
 /**
- * Builds the Temporal CLI, which carries the development server, from the Go module in tools/temporal.
- * Called by `find-temporal.ts` where no binary is at hand and none can be downloaded.
+ * Builds the Temporal CLI, which carries the development server, and the programs of a server on PostgreSQL, from the Go
+ * module in tools/temporal. Called by `find-temporal.ts` where no binary is at hand and none can be downloaded, and by
+ * `npm run topology`.
  * Promise: the binary appears under its final name only when it is whole; an interrupted build leaves no process.
  * Needs `go`, and a Go module proxy or a filled module cache; takes minutes once, seconds with Go's build cache.
  */
@@ -13,12 +14,32 @@ import { isFile } from './program-path.ts';
 /** The release that tools/temporal/go.mod pins; part of the cached binary's name, so a new pin is a new binary. */
 export const TEMPORAL_CLI_VERSION = '1.8.2';
 
+/** The server that the CLI carries, by itself. */
+export const TEMPORAL_SERVER_VERSION = '1.31.2';
+
 const CLI_PACKAGE = 'github.com/temporalio/cli';
+const SERVER_PACKAGE = 'go.temporal.io/server';
+
+const PROGRAMS = {
+  cli: {
+    title: 'the Temporal CLI',
+    path: `${CLI_PACKAGE}/cmd/temporal`,
+    linker: `-s -w -X ${CLI_PACKAGE}/internal/temporalcli.Version=${TEMPORAL_CLI_VERSION}`,
+  },
+  server: { title: 'the Temporal server', path: `${SERVER_PACKAGE}/cmd/server`, linker: '-s -w' },
+  'sql-tool': {
+    title: "the Temporal server's tool for SQL schemas",
+    path: `${SERVER_PACKAGE}/cmd/tools/sql`,
+    linker: '-s -w',
+  },
+} as const;
 
 /** Printed with every so many seconds of building. */
 const PROGRESS_EVERY_MS = 10_000;
 
 export interface TemporalBuild {
+  /** Default `cli`. */
+  readonly program?: keyof typeof PROGRAMS;
   /** Path of the `go` program. */
   readonly go: string;
   /** Where the binary goes. */
@@ -27,17 +48,19 @@ export interface TemporalBuild {
   readonly onProgress: (line: string) => void;
 }
 
-/** Builds the CLI into `output`. @throws Error with the end of the compiler's output. */
-export async function buildTemporal({ go, output, env, onProgress }: TemporalBuild): Promise<void> {
+/** Builds the program into `output`. @throws Error with the end of the compiler's output. */
+export async function buildTemporal(options: TemporalBuild): Promise<void> {
+  const { go, output, env, onProgress } = options;
+  const program = PROGRAMS[options.program ?? 'cli'];
   const module = await temporalModule();
   const partial = `${output}.${process.pid}.partial`;
   const logFile = `${partial}.log`;
-  onProgress('building the Temporal CLI with go: this takes some minutes, once');
+  onProgress(`building ${program.title} with go: this takes some minutes, once`);
   const startedAtMs = Date.now();
   try {
     const build = await startOwnedProcess({
       file: go,
-      args: buildArguments(partial),
+      args: buildArguments(partial, program),
       cwd: module,
       // No C compiler is needed, and settings of the caller's own Go work must not reach this module.
       env: { ...env, CGO_ENABLED: '0', GOWORK: 'off', GOFLAGS: '', GOOS: '', GOARCH: '' },
@@ -46,7 +69,7 @@ export async function buildTemporal({ go, output, env, onProgress }: TemporalBui
     const telling = setInterval(() => {
       const seconds = Math.round((Date.now() - startedAtMs) / 1_000);
       countCompiled(logFile).then(
-        (count) => onProgress(`building the Temporal CLI: ${seconds} s, ${count} of about 1,700 packages`),
+        (count) => onProgress(`building ${program.title}: ${seconds} s, ${count} of about 1,700 packages`),
         () => undefined,
       );
     }, PROGRESS_EVERY_MS);
@@ -55,17 +78,19 @@ export async function buildTemporal({ go, output, env, onProgress }: TemporalBui
     if (code !== 0)
       throw new Error(`go build ended with ${signal ?? code}: ${await logTail(logFile, 1_000)}`);
     await rename(partial, output);
-    onProgress(`built the Temporal CLI in ${Math.round((Date.now() - startedAtMs) / 1_000)} s`);
+    onProgress(`built ${program.title} in ${Math.round((Date.now() - startedAtMs) / 1_000)} s`);
   } finally {
     await Promise.all([rm(partial, { force: true }), rm(logFile, { force: true })]);
   }
 }
 
-function buildArguments(output: string): string[] {
-  const linker = `-s -w -X ${CLI_PACKAGE}/internal/temporalcli.Version=${TEMPORAL_CLI_VERSION}`;
+function buildArguments(
+  output: string,
+  { path, linker }: (typeof PROGRAMS)[keyof typeof PROGRAMS],
+): string[] {
   // -v writes one line for each package compiled, which is what the progress counts.
   const flags = ['-v', '-mod=readonly', '-trimpath', '-buildvcs=false', `-ldflags=${linker}`];
-  return ['build', ...flags, '-o', output, `${CLI_PACKAGE}/cmd/temporal`];
+  return ['build', ...flags, '-o', output, path];
 }
 
 async function countCompiled(logFile: string): Promise<number> {
