@@ -246,11 +246,11 @@ async function runSome(host: Host, id: string): Promise<void> {
 async function startSome(host: Host, backlog: KeptBacklog, starts: number): Promise<void> {
   const { state } = host;
   const notify = backlog.concurrency > 0 || needsEnds(state);
-  const { id, kind, order, afterMs, untilMs, rerun, except } = backlog;
+  const { id, kind, order, afterMs, untilMs, rerun, except, spec } = backlog;
   const result = await local.runBacklog({
     ...owner(host),
     createdAtMs: state.createdAtMs,
-    definition: state.definition,
+    definition: { ...state.definition, ...(spec !== undefined && { spec }) },
     ...{ id, kind, order, afterMs, untilMs, notify },
     count: starts,
     ...(rerun !== undefined && { rerun }),

@@ -68,6 +68,7 @@ async function revise(
   const occurrences = await stillNamed(host, definition);
   const before = { revision: state.revision, atMs: state.changedAtMs, ...state.changed };
   state.revisions = keep([...state.revisions, { ...before, definition: state.definition }]);
+  keepSpecOfBacklogs(state, definition);
   const { limitedRuns } = definition;
   if (limitedRuns !== state.definition.limitedRuns) setRunsLeft(state, limitedRuns);
   state.definition = definition;
@@ -88,6 +89,13 @@ async function revise(
   if (planned.timing.kind === 'relative' && state.waitingFor === undefined) {
     feed(host, { kind: 'rewind' }, nowMs);
   }
+}
+
+/** What is still to be caught up with, or was asked for, fell due by the spec as it was. */
+function keepSpecOfBacklogs(state: ScheduleState, { spec: next }: ScheduleDefinition): void {
+  const { spec } = state.definition;
+  if (JSON.stringify(next) === JSON.stringify(spec)) return;
+  state.backlogs = state.backlogs.map((backlog) => ({ spec, ...backlog }));
 }
 
 /** What was said of single nominal times holds for those that the new spec names too; what has left its time already stays. */

@@ -14,7 +14,7 @@ import type {
   ScheduleStateName,
   Suspension,
 } from '../../src/contract/messages.ts';
-import type { ScheduleDefinition, Timing } from '../../src/contract/schedule.ts';
+import type { ScheduleDefinition, ScheduleSpec, Timing } from '../../src/contract/schedule.ts';
 import {
   DISTANT_FUTURE_MS,
   initialState as initialMachine,
@@ -62,6 +62,8 @@ export interface KeptBacklog extends Backlog {
   readonly rerun?: number;
   /** Nominal times in its stretch that were skipped, moved or held when it began. */
   readonly except?: readonly number[];
+  /** By which its times are told, where the schedule has another since. */
+  readonly spec?: ScheduleSpec;
 }
 
 export interface ScheduleState {
