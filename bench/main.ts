@@ -12,6 +12,7 @@ import { fires } from './fires/suite.ts';
 import { flood } from './flood/suite.ts';
 import { herd } from './herd/suite.ts';
 import { next } from './next/suite.ts';
+import { queues } from './queues/suite.ts';
 import { start } from './start/suite.ts';
 import { state } from './state/suite.ts';
 import { type Suite, toJson, toTable } from './suite.ts';
@@ -23,6 +24,7 @@ const SUITES: Readonly<Record<string, Suite>> = {
   flood,
   herd,
   next,
+  queues,
   start,
   state,
 };

@@ -3,19 +3,11 @@
  * that an idle schedule and an idle pool add while nothing happens. The whole product runs for it, under a
  * deployment of its own: both orchestration workers, a gateway and a pool worker. Called by `suite.ts`.
  */
-import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { DefaultLogger } from '@temporalio/worker';
-import { GatewayClient } from '../../src/client/gateway-client.ts';
 import { Schedules } from '../../src/client/schedules.ts';
-import { createNames, type Names } from '../../src/contract/ids.ts';
-import { createGateway } from '../../src/gateway/app.ts';
-import { temporalCallbacks } from '../../src/gateway/temporal-callbacks.ts';
-import { createOrchestrationWorker } from '../../src/worker/orchestration.ts';
-import { PoolWorker } from '../../src/worker/pool-worker.ts';
-import { createTargets } from '../../src/worker/targets/registry.ts';
-import { defineTarget } from '../../src/worker/targets/target.ts';
-import { builtBundle, eventually, type Ground } from '../ground.ts';
+import { createNames } from '../../src/contract/ids.ts';
+import { eventually, type Ground } from '../ground.ts';
+import { runProduct } from '../product.ts';
 import type { Measured } from '../suite.ts';
 
 /** How long nothing happens. */
@@ -27,7 +19,7 @@ const POOL = 'bench';
 
 export async function countQuiet(ground: Ground): Promise<readonly Measured[]> {
   const names = createNames('bench-quiet');
-  await runProduct(ground, names);
+  await runProduct(ground, names, { poolId: POOL, capacity: 2, ttlMs: TTL_MS });
   const schedules = new Schedules(ground.client, names);
   const run = { target: 'noop', pool: POOL };
   const idle = await schedules.create('idle', { spec: '@every 12h', ...run });
@@ -63,49 +55,4 @@ async function settledLength(ground: Ground, workflowId: string): Promise<number
     const { raw, historyLength } = await ground.client.workflow.getHandle(workflowId).describe();
     return raw.pendingWorkflowTask ? undefined : historyLength;
   });
-}
-
-async function runProduct(ground: Ground, names: Names): Promise<void> {
-  const { client, connection, namespace, store } = ground;
-  const worker = await createOrchestrationWorker({
-    connection,
-    client,
-    namespace,
-    store,
-    names,
-    workflowBundle: builtBundle(),
-  });
-  const running = worker.run();
-  ground.atEnd(async () => {
-    worker.shutdown();
-    await running;
-  });
-
-  const key = randomUUID();
-  const gateway = createGateway({ store, key, ...temporalCallbacks({ client, store, names }) });
-  await store.createPool(POOL, { workerTtlMs: TTL_MS, allocTtlMs: TTL_MS, replicaTtlMs: TTL_MS });
-  const poolWorker = await PoolWorker.create({
-    poolId: POOL,
-    workerId: 'w1',
-    capacity: 2,
-    targets: createTargets(defineTarget('noop', () => null)),
-    // In this process: what is counted does not depend on how the worker reaches its gateway.
-    gateway: new GatewayClient({
-      url: 'http://127.0.0.1:1',
-      key,
-      fetch: async (request) => gateway.app.fetch(request),
-    }),
-    connection,
-    namespace,
-    names,
-    shutdownGraceMs: 1_000,
-    logger: new DefaultLogger('ERROR'),
-  });
-  const pooled = poolWorker.run();
-  ground.atEnd(async () => {
-    await poolWorker.stop();
-    await pooled;
-    await gateway.settled();
-  });
-  await eventually(ground, 'the pool worker', 30_000, async () => poolWorker.status().incarnation);
 }
