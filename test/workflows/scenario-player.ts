@@ -2,14 +2,13 @@
  * Plays scenarios on the server whose time skips, each once for every forced continue-as-new. Called once in a test file: time is
  * one for all that its world holds, so scenarios come one after the other.
  */
-import { setTimeout } from 'node:timers/promises';
 import type { TestWorkflowEnvironment } from '@temporalio/testing';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { NotExistsError } from '../../src/contract/errors.ts';
 import type { ScheduleInput } from '../../src/contract/schedule.ts';
 import { parseDuration } from '../../src/core/duration.ts';
 import { quietRuntime } from '../support/shared.ts';
-import { createTimeSkippingEnvironment, stillSkips } from '../support/time-skipping.ts';
+import { createTimeSkippingEnvironment, inTime, stillSkips } from '../support/time-skipping.ts';
 import {
   CONTINUE_AS_NEW_EVERY,
   expectAccount,
@@ -64,7 +63,7 @@ export function playScenarios(scenarios: readonly Scenario[]): void {
         try {
           return await play(scenario, all);
         } catch (error) {
-          await inTime(REMOVE_MS_MAX, Promise.all(all.map(remove)));
+          await inTime(environment, REMOVE_MS_MAX, () => Promise.all(all.map(remove)));
           // What is lost to the server's lost count says nothing of the schedule.
           if (tries === TRIES_MAX || (await stillSkips(environment))) throw error;
           await close();
@@ -102,7 +101,7 @@ export function playScenarios(scenarios: readonly Scenario[]): void {
   }
 
   async function pass(ms: number): Promise<void> {
-    const passed = await inTime(PASS_MS_MAX, environment.sleep(ms));
+    const passed = await inTime(environment, PASS_MS_MAX, () => environment.sleep(ms));
     if (!passed) throw new Error(`${ms} ms did not pass within ${PASS_MS_MAX} ms of ours`);
   }
 
@@ -133,15 +132,6 @@ export function playScenarios(scenarios: readonly Scenario[]): void {
     await still(all, () => environment.sleep(2));
     for (const seen of all) await settled(seen, nowMs);
   }
-}
-
-/** Whether it was done in that time of ours; a failure is one too. */
-async function inTime(ms: number, doing: Promise<unknown>): Promise<boolean> {
-  const done = doing.then(
-    () => true,
-    () => false,
-  );
-  return await Promise.race([done, setTimeout(ms, false, { ref: false })]);
 }
 
 async function remove({ handle }: Seen): Promise<void> {
