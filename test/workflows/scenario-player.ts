@@ -63,7 +63,7 @@ export function playScenarios(scenarios: readonly Scenario[]): void {
         try {
           return await play(scenario, all);
         } catch (error) {
-          await inTime(environment, REMOVE_MS_MAX, () => Promise.all(all.map(remove)));
+          await inTime(environment, REMOVE_MS_MAX, () => Promise.allSettled(all.map(remove)));
           // What is lost to the server's lost count says nothing of the schedule.
           if (tries === TRIES_MAX || (await stillSkips(environment))) throw error;
           await close();
