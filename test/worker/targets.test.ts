@@ -217,6 +217,26 @@ describe('the target command', () => {
     expect(failure).toMatchObject({ type: 'CommandTimedOut' });
   });
 
+  test('ends at its time limit also what it has started, deaf to SIGTERM or not', async () => {
+    const pipe = await namedPipe();
+    const line = `exec 5> ${pipe.path}; sleep 1000 & (trap '' TERM; echo up >&5; while :; do sleep 1; done) & wait`;
+    const running = failureOf(runCommand({ command: line, shell: true, timeoutMs: 2_000 }));
+    expect(await pipe.firstLine).toBe('up\n');
+    expect(await running).toMatchObject({ type: 'CommandTimedOut' });
+    await pipe.closed;
+  });
+
+  test('has in its environment what is listed and nothing else', async () => {
+    const { stdout } = await runCommand({ command: ['env'], env: { MODE: 'x' } });
+    const named = stdout.split('\n').flatMap((line) => /^[A-Za-z_][A-Za-z0-9_]*(?==)/.exec(line) ?? []);
+    // The shell that watches over it adds the folder it is in.
+    const shell = ['PWD', 'OLDPWD', 'SHLVL', '_'];
+    const strangers = named.filter(
+      (name) => !/^(PATH|HOME|MODE|ESCAPEMENT_\w+)$/.test(name) && !shell.includes(name),
+    );
+    expect(strangers).toEqual([]);
+  });
+
   test('leaves nothing running in the background when the command itself has ended', async () => {
     const pipe = await namedPipe();
     await runCommand({ command: `exec 5> ${pipe.path}; sleep 1000 & echo up >&5`, shell: true });
