@@ -6,11 +6,17 @@ import { EscapementError, UnavailableError } from '../contract/errors.ts';
 /** gRPC status codes of a call that may succeed later. */
 const PASSING = new Set([1, 4, 14]);
 const CONNECT_TIMEOUT_MS = 10_000;
+/** gRPC waits up to two minutes after a long outage, all that time no start and no signal would get through. */
+const RECONNECT = {
+  'grpc.initial_reconnect_backoff_ms': 250,
+  'grpc.max_reconnect_backoff_ms': 5_000,
+} as const;
 
 /** @throws UnavailableError where nobody answers */
 export async function connectTemporal(temporal: Config['temporal']): Promise<Connection> {
   try {
-    return await Connection.connect({ connectTimeout: CONNECT_TIMEOUT_MS, ...temporal });
+    const channelArgs = { ...RECONNECT, ...temporal.channelArgs };
+    return await Connection.connect({ connectTimeout: CONNECT_TIMEOUT_MS, ...temporal, channelArgs });
   } catch (error) {
     throw new UnavailableError(
       `the Temporal server at ${temporal.address}`,
