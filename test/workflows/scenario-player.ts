@@ -44,52 +44,56 @@ export const everyMinute = (ms = 0, more: Partial<ScheduleInput> = {}): Schedule
 /** Its runs end where a scenario lets time pass. */
 export const everyTenMinutesAfter: ScheduleInput = { ...everyMinute(MINUTE / 2), spec: 'with 10m interval' };
 
+/** A server whose time skips, and what is hosted on it. */
+interface Ground {
+  readonly environment: TestWorkflowEnvironment;
+  readonly world: ScheduleWorld;
+}
+
 export function playScenarios(scenarios: readonly Scenario[]): void {
-  let environment: TestWorkflowEnvironment;
-  let world: ScheduleWorld;
+  let ground: Ground | undefined;
   let created = 0;
 
   beforeAll(async () => {
     await quietRuntime();
-    await open();
+    ground = await openGround();
   });
-  afterAll(close);
+  afterAll(() => closeGround());
 
   describe.each(scenarios)('$title', (scenario) => {
     const title = `continued as new every ${CONTINUE_AS_NEW_EVERY.join(', ')} turns`;
     test(title, { timeout: SCENARIO_MS_MAX }, async () => {
       for (let tries = 1; ; tries++) {
         const all: Seen[] = [];
+        ground ??= await openGround();
         try {
-          return await play(scenario, all);
+          return await play(ground, scenario, all);
         } catch (error) {
+          const { environment } = ground;
           await inTime(environment, REMOVE_MS_MAX, () => Promise.allSettled(all.map(remove)));
           // What is lost to the server's lost count says nothing of the schedule.
-          if (tries === TRIES_MAX || (await stillSkips(environment))) throw error;
-          await close();
-          await open();
+          if (await stillSkips(environment)) throw error;
+          await closeGround();
+          if (tries === TRIES_MAX) throw error;
         }
       }
     });
   });
 
-  async function open(): Promise<void> {
-    environment = await createTimeSkippingEnvironment();
-    const { connection, nativeConnection, namespace = 'default' } = environment;
-    const server = { connection, nativeConnection, namespace };
-    world = await openScheduleWorld({ ...server, deployment: 'skips', skips: true });
+  async function closeGround(): Promise<void> {
+    const open = ground;
+    ground = undefined;
+    await open?.world.close();
+    await open?.environment.teardown();
   }
 
-  async function close(): Promise<void> {
-    await world?.close();
-    await environment?.teardown();
-  }
-
-  async function play(scenario: Scenario, all: Seen[]): Promise<void> {
-    const beganMs = await alignedMs();
-    all.push(...(await Promise.all(CONTINUE_AS_NEW_EVERY.map((every) => begin(scenario, every, beganMs)))));
-    await still(all, () => environment.sleep(2));
-    for (const step of scenario.steps) await take(step, all);
+  async function play(on: Ground, scenario: Scenario, all: Seen[]): Promise<void> {
+    const beganMs = await alignedMs(on);
+    all.push(
+      ...(await Promise.all(CONTINUE_AS_NEW_EVERY.map((every) => begin(on, scenario, every, beganMs)))),
+    );
+    await settle(on, all);
+    for (const step of scenario.steps) await take(on, step, all);
     for (const seen of all) {
       const fires = await seen.fires();
       const rows = fires.map(({ key, outcome, reason }) => `${key} ${outcome}: ${reason}`).join('\n');
@@ -100,38 +104,54 @@ export function playScenarios(scenarios: readonly Scenario[]): void {
     await Promise.all(all.map(remove));
   }
 
-  async function pass(ms: number): Promise<void> {
-    const passed = await inTime(environment, PASS_MS_MAX, () => environment.sleep(ms));
-    if (!passed) throw new Error(`${ms} ms did not pass within ${PASS_MS_MAX} ms of ours`);
-  }
-
-  /** Half past the first minute of an hour to come, so that no minute is about to begin. */
-  async function alignedMs(): Promise<number> {
-    const nowMs = await environment.currentTimeMs();
-    const beganMs = Math.ceil(nowMs / HOUR) * HOUR + 30_000;
-    await pass(beganMs - nowMs);
-    return beganMs;
-  }
-
-  async function begin({ input }: Scenario, every: number, beganMs: number): Promise<Seen> {
+  async function begin(
+    { world }: Ground,
+    { input }: Scenario,
+    every: number,
+    beganMs: number,
+  ): Promise<Seen> {
     const id = `s${++created}-every-${every}`;
     const handle = await world.create(id, typeof input === 'function' ? input(beganMs) : input, every);
     return { world, handle, beganMs, describe: () => world.describe(id), fires: () => world.fires(id) };
   }
+}
 
-  async function take(step: Step, all: readonly Seen[]): Promise<void> {
-    if ('pass' in step) {
-      const length = parseDuration(step.pass);
-      if (!length.ok) throw new Error(length.message);
-      await pass(length.ms);
-    } else {
-      await Promise.all(all.map((seen) => step.act(seen)));
-    }
-    const nowMs = await environment.currentTimeMs();
-    // Timers of a few ms, too, ring here only where time is let pass.
-    await still(all, () => environment.sleep(2));
-    for (const seen of all) await settled(seen, nowMs);
+async function openGround(): Promise<Ground> {
+  const environment = await createTimeSkippingEnvironment();
+  const { connection, nativeConnection, namespace = 'default' } = environment;
+  const server = { connection, nativeConnection, namespace };
+  return { environment, world: await openScheduleWorld({ ...server, deployment: 'skips', skips: true }) };
+}
+
+async function take(on: Ground, step: Step, all: readonly Seen[]): Promise<void> {
+  if ('pass' in step) {
+    const length = parseDuration(step.pass);
+    if (!length.ok) throw new Error(length.message);
+    await letPass(on, length.ms);
+  } else {
+    await Promise.all(all.map((seen) => step.act(seen)));
   }
+  const nowMs = await on.environment.currentTimeMs();
+  await settle(on, all);
+  for (const seen of all) await settled(seen, nowMs);
+}
+
+/** Timers of a few ms, too, ring here only where time is let pass. */
+async function settle({ environment }: Ground, all: readonly Seen[]): Promise<void> {
+  await still(all, () => environment.sleep(2));
+}
+
+async function letPass({ environment }: Ground, ms: number): Promise<void> {
+  const passed = await inTime(environment, PASS_MS_MAX, () => environment.sleep(ms));
+  if (!passed) throw new Error(`${ms} ms did not pass within ${PASS_MS_MAX} ms of ours`);
+}
+
+/** Half past the first minute of an hour to come, so that no minute is about to begin. */
+async function alignedMs(on: Ground): Promise<number> {
+  const nowMs = await on.environment.currentTimeMs();
+  const beganMs = Math.ceil(nowMs / HOUR) * HOUR + 30_000;
+  await letPass(on, beganMs - nowMs);
+  return beganMs;
 }
 
 async function remove({ handle }: Seen): Promise<void> {
