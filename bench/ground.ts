@@ -29,12 +29,18 @@ export interface Ground extends SuiteContext {
   atEnd(closer: () => Promise<unknown>): void;
 }
 
+/** For processes of its own. */
+export interface FreshGround extends Ground {
+  /** Of the Temporal server. */
+  readonly address: string;
+}
+
 /** Settings of the Temporal server that are not its own, such as `{'limit.blobSize.error': 1000}`. */
 type ServerSettings = Readonly<Record<string, number>>;
 
 export async function onFreshGround<T>(
   context: SuiteContext,
-  use: (ground: Ground) => Promise<T>,
+  use: (ground: FreshGround) => Promise<T>,
   dynamicConfig: ServerSettings = {},
 ): Promise<T> {
   const closers: (() => Promise<unknown>)[] = [];
@@ -49,7 +55,7 @@ async function open(
   context: SuiteContext,
   closers: (() => Promise<unknown>)[],
   dynamicConfig: ServerSettings,
-): Promise<Ground> {
+): Promise<FreshGround> {
   const atEnd = (closer: () => Promise<unknown>): void => void closers.push(closer);
   const folder = mkdtempSync(join(tmpdir(), 'escapement-bench-'));
   atEnd(async () => rmSync(folder, { recursive: true, force: true }));
@@ -73,7 +79,7 @@ async function open(
   atEnd(() => connection.close());
   const { registered } = await registerSearchAttributes(ours, namespace);
   const client = new Client({ connection: ours, namespace });
-  return { ...context, client, connection, namespace, store, searchAttributes: registered, atEnd };
+  return { ...context, address, client, connection, namespace, store, searchAttributes: registered, atEnd };
 }
 
 /** The workflows as they ship; `npm run bench` has just built them. */

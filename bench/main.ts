@@ -11,6 +11,7 @@ import { catchUp } from './catch-up/suite.ts';
 import { fires } from './fires/suite.ts';
 import { flood } from './flood/suite.ts';
 import { herd } from './herd/suite.ts';
+import { memory } from './memory/suite.ts';
 import { next } from './next/suite.ts';
 import { queues } from './queues/suite.ts';
 import { start } from './start/suite.ts';
@@ -23,6 +24,7 @@ const SUITES: Readonly<Record<string, Suite>> = {
   fires,
   flood,
   herd,
+  memory,
   next,
   queues,
   start,

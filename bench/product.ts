@@ -1,6 +1,6 @@
 /**
- * The whole product in this process, for suites that measure an invocation from end to end: both orchestration workers, a
- * gateway, and one pool worker with the target `noop`. Promise: it ends with the ground.
+ * The product in this process, for suites that measure an invocation from end to end: both orchestration workers, a
+ * gateway, and one pool worker with the target `noop`; or all but the orchestration workers. Promise: it ends with the ground.
  */
 import { randomUUID } from 'node:crypto';
 import { DefaultLogger } from '@temporalio/worker';
@@ -14,7 +14,7 @@ import { createTargets } from '../src/worker/targets/registry.ts';
 import { defineTarget } from '../src/worker/targets/target.ts';
 import { builtBundle, eventually, type Ground } from './ground.ts';
 
-export interface ProductOptions {
+export interface PoolOptions {
   readonly poolId: string;
   /** Of the pool's one worker. */
   readonly capacity: number;
@@ -22,11 +22,7 @@ export interface ProductOptions {
   readonly ttlMs?: number;
 }
 
-export async function runProduct(
-  ground: Ground,
-  names: Names,
-  { poolId, capacity, ttlMs }: ProductOptions,
-): Promise<void> {
+export async function runProduct(ground: Ground, names: Names, options: PoolOptions): Promise<void> {
   const { client, connection, namespace, store } = ground;
   const worker = await createOrchestrationWorker({
     ...{ connection, client, namespace, store, names },
@@ -37,7 +33,16 @@ export async function runProduct(
     worker.shutdown();
     await running;
   });
+  await runPool(ground, names, options);
+}
 
+/** Gateway and pool worker, for orchestration workers that run elsewhere. */
+export async function runPool(
+  ground: Ground,
+  names: Names,
+  { poolId, capacity, ttlMs }: PoolOptions,
+): Promise<void> {
+  const { client, connection, namespace, store } = ground;
   const key = randomUUID();
   const gateway = createGateway({ store, key, ...temporalCallbacks({ client, store, names }) });
   const ttls = ttlMs === undefined ? {} : { workerTtlMs: ttlMs, allocTtlMs: ttlMs, replicaTtlMs: ttlMs };

@@ -1,34 +1,32 @@
 /**
- * Runs per second on the full path of the suite `queues`: each is triggered at its schedule, started as a workflow, granted
- * capacity, run as an activity on a pool worker, recorded, and its schedule told. Used by `suite.ts`.
+ * Runs on the full path, from trigger to record: each is triggered at its schedule, started as a workflow, granted
+ * capacity, run as an activity on a pool worker, and recorded. Used by `suite.ts`, and by the suite `memory` for its load.
  */
 import { sql } from 'kysely';
 import { eachAtOnce } from '../../src/client/each-at-once.ts';
 import { Schedules } from '../../src/client/schedules.ts';
-import { createNames } from '../../src/contract/ids.ts';
+import type { Names } from '../../src/contract/ids.ts';
+import type { DatabaseStore } from '../../src/store/create-store.ts';
 import { eventually, type Ground } from '../ground.ts';
-import { runProduct } from '../product.ts';
-import type { PostgresGround } from '../postgres-ground.ts';
+import type { PoolOptions } from '../product.ts';
 
-const POOL = 'full-path';
 /** As the SDK allows 100 messages a second for one schedule. */
 const SCHEDULES = 20;
 const AT_ONCE = 64;
+export const FULL_PATH_POOL: PoolOptions = { poolId: 'full-path', capacity: AT_ONCE };
 const WITHIN_MS = 300_000;
 
-/** Makes ready; the answer runs so many and tells how many that is in a second. */
+/** Makes ready, on the product that runs already; the answer runs so many and tells how many that is in a second. */
 export async function openFullPath(
-  temporal: Ground,
-  { store }: PostgresGround,
+  ground: Ground,
+  names: Names,
+  store: DatabaseStore,
 ): Promise<(count: number) => Promise<number>> {
-  const ground = { ...temporal, store };
-  const names = createNames();
-  await runProduct(ground, names, { poolId: POOL, capacity: AT_ONCE });
   const schedules = new Schedules(ground.client, names);
   const handles = await Promise.all(
     Array.from({ length: SCHEDULES }, (_, n) =>
       schedules.create(`path-${n}`, {
-        ...{ spec: 'triggered', overlap: 'allowAll', target: 'noop', pool: POOL },
+        ...{ spec: 'triggered', overlap: 'allowAll', target: 'noop', pool: FULL_PATH_POOL.poolId },
       }),
     ),
   );

@@ -3,11 +3,13 @@
  * grants (each followed by its release) and beside our full path, which does more: it survives the loss of any process
  * with its history, and tells what became of every run. No goals: it tells what that costs. Run by `main.ts`.
  */
+import { createNames } from '../../src/contract/ids.ts';
 import { makePool, run } from '../alloc/load.ts';
 import { onFreshGround } from '../ground.ts';
 import { onPostgres } from '../postgres-ground.ts';
+import { runProduct } from '../product.ts';
 import { type Measured, type Row, type Settings, type Suite, type SuiteContext, toRow } from '../suite.ts';
-import { openFullPath } from './full-path.ts';
+import { FULL_PATH_POOL, openFullPath } from './full-path.ts';
 import { graphileWorker, pgBoss, type QueueRate } from './peers.ts';
 
 const WORKERS = 1_000;
@@ -28,7 +30,10 @@ export const queues: Suite = {
       const pool = await makePool(store, 'grants', WORKERS);
       await run(store, pool, { callers: CALLERS, forMs: FOR_MS });
       return onFreshGround(context, async (temporal) => {
-        const fullPath = await openFullPath(temporal, postgres);
+        const ground = { ...temporal, store };
+        const names = createNames();
+        await runProduct(ground, names, FULL_PATH_POOL);
+        const fullPath = await openFullPath(ground, names, store);
         const scores: Scores[] = [];
         for (let repeat = 1; repeat <= settings.repeats; repeat += 1) {
           const jobs = settings.count * JOBS_PER_RUN;
