@@ -37,7 +37,7 @@ describe('docker-compose.yml', () => {
 
   it('holds the whole production shape', () => {
     expect(ours.map(([name]) => name)).toEqual([
-      ...['worker', 'gateway', 'pool', 'pool-worker-small', 'pool-worker-large'],
+      ...['migrate', 'worker', 'gateway', 'pool', 'pool-worker-small', 'pool-worker-large'],
     ]);
     expect(Object.keys(document.services)).toEqual(
       expect.arrayContaining(['postgres', 'temporal', 'temporal-ui']),
@@ -85,6 +85,16 @@ describe('docker-compose.yml', () => {
       expect(service.networks, name).not.toContain('data');
       expect(Object.keys(service.environment ?? {}), name).not.toContain('ESCAPEMENT_DATABASE_URL');
       expect(JSON.stringify(service), name).not.toContain('DATABASE_PASSWORD');
+    }
+  });
+
+  it('gives the owner of the schema to nobody but the one that migrates', () => {
+    for (const [name, { environment = {} }] of ours) {
+      const url = environment['ESCAPEMENT_DATABASE_URL'];
+      if (url === undefined) continue;
+      expect(new URL(url.replace(/\$\{[^}]*\}/, 'x')).username, name).toBe(
+        name === 'migrate' ? 'escapement' : 'escapement_runs',
+      );
     }
   });
 
@@ -139,7 +149,7 @@ describe('.env.example', () => {
 
   it('holds no secret, and the compose file insists on each', () => {
     const secrets = [...given.keys()].filter((name) => /PASSWORD|KEY/.test(name));
-    expect(secrets).toHaveLength(4);
+    expect(secrets).toHaveLength(5);
     for (const name of secrets) {
       expect(given.get(name), name).toBe('');
       for (const use of used.filter((found) => found.name === name)) expect(use.rule, name).toMatch(/^:\?/);
