@@ -6,6 +6,7 @@
 import { parseArgs } from 'node:util';
 import { temporalBinary } from '../support/temporal-binary.ts';
 import { play } from './play.ts';
+import { makeProgram } from './program.ts';
 import { randomOf } from './random.ts';
 import { SCENARIOS } from './scenarios.ts';
 import { devServer, makeWhole, startSystem, type System } from './system.ts';
@@ -23,7 +24,8 @@ process.exitCode = await main(whole('seeds', values.seeds), whole('first', value
 async function main(seeds: number, first: number, only: string): Promise<number> {
   const scenarios = SCENARIOS.filter(({ name }) => name.includes(only));
   if (scenarios.length === 0) throw new Error(`no scenario has "${only}" in its name`);
-  const system = await startSystem({ startTemporal: devServer(await temporalBinary()) });
+  const program = await makeProgram();
+  const system = await startSystem({ startTemporal: devServer(await temporalBinary()), program });
   try {
     for (let seed = first, nth = 0; seed < first + seeds; seed += 1) {
       console.log(`seed ${seed}`);
@@ -35,6 +37,7 @@ async function main(seeds: number, first: number, only: string): Promise<number>
     return 0;
   } finally {
     await system.close();
+    await program.remove();
   }
 }
 

@@ -19,7 +19,7 @@ import { watchChanges } from './changes.ts';
 import { type Line, openLine } from './line.ts';
 import type { Part } from './part.ts';
 import { DEPLOYMENT, KEY, type LineName, partsOf, POOL, type PoolWorkerName, TTL_MS } from './parts.ts';
-import { makeProgram } from './program.ts';
+import type { Program } from './program.ts';
 
 /** Workers under load may be late; that must not use up an invocation's chances. */
 const RETRY_MAX = 100;
@@ -59,6 +59,8 @@ type Closer = () => Promise<unknown>;
 
 export interface SystemOptions {
   readonly startTemporal: (folder: string, postgres: PostgresServer) => Promise<Temporal>;
+  /** Removed by whoever made it. */
+  readonly program: Program;
 }
 
 export async function startSystem(options: SystemOptions): Promise<System> {
@@ -76,14 +78,14 @@ export async function startSystem(options: SystemOptions): Promise<System> {
 }
 
 async function open(
-  { startTemporal }: SystemOptions,
+  { startTemporal, program }: SystemOptions,
   closers: Closer[],
   close: () => Promise<void>,
 ): Promise<System> {
   const folder = await mkdtemp(join(tmpdir(), 'escapement-faults-'));
   closers.push(() => rm(folder, { recursive: true, force: true }));
-  const [program, postgres] = await Promise.all([makeProgram(), startPostgres()]);
-  closers.push(program.remove, postgres.stop);
+  const postgres = await startPostgres();
+  closers.push(postgres.stop);
   const temporal = await startTemporal(folder, postgres);
   closers.push(temporal.stop);
   const database = await createDatabase(postgres.url);

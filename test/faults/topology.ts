@@ -3,13 +3,15 @@
  * exit code 1 where something went wrong.
  */
 import { play } from './play.ts';
+import { makeProgram } from './program.ts';
 import { randomOf } from './random.ts';
 import { PRODUCTION } from './scenarios.ts';
 import { startSystem } from './system.ts';
 import { temporalOnPostgres } from './temporal-on-postgres.ts';
 
 console.log('PostgreSQL, a Temporal server on it, worker, gateway and two pool workers are started');
-const system = await startSystem({ startTemporal: temporalOnPostgres });
+const program = await makeProgram();
+const system = await startSystem({ startTemporal: temporalOnPostgres, program });
 try {
   for (const [n, scenario] of PRODUCTION.entries()) {
     const { fires, wrong } = await play(system, scenario, randomOf(n), n);
@@ -19,4 +21,5 @@ try {
   }
 } finally {
   await system.close();
+  await program.remove();
 }
