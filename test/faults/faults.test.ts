@@ -22,12 +22,12 @@ const waiting: ((system: System) => void)[] = [];
 beforeAll(async () => {
   const binary = await temporalBinary();
   program = await makeProgram();
-  // One after the other, so that what has been started is also closed where the next cannot be.
-  for (let n = 0; n < SYSTEMS; n += 1) {
-    const system = await startSystem({ startTemporal: devServer(binary), program });
-    systems.push(system);
-    free.push(system);
-  }
+  const starting = Array.from({ length: SYSTEMS }, async () => {
+    systems.push(await startSystem({ startTemporal: devServer(binary), program }));
+  });
+  await Promise.allSettled(starting);
+  await Promise.all(starting);
+  free.push(...systems);
 });
 afterAll(async () => {
   await Promise.all(systems.map((system) => system.close()));

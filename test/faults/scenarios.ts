@@ -13,7 +13,7 @@ const LONG_MS = TTL_MS * 1.5;
 /** What a single statement of a slow database takes longer. */
 const SLOW_MS = 5_000;
 /** Some hundred calls of the database. */
-const FLAKY_MS = 10_000;
+const FLAKY_MS = 6_000;
 
 /** What production does every day. */
 export const PRODUCTION: readonly Scenario[] = [
@@ -112,7 +112,7 @@ export const SCENARIOS: readonly Scenario[] = [
     async fault({ system }) {
       const lines = [system.lines.workerPostgres, system.lines.gatewayPostgres];
       for (const line of lines) line.slow(SLOW_MS);
-      await sleep(2 * SLOW_MS);
+      await sleep(1.5 * SLOW_MS);
       for (const line of lines) line.slow(0);
     },
   },
