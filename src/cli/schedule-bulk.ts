@@ -34,7 +34,8 @@ export async function actOnSchedules(
   const { query, until, cancelRunning, dryRun = false } = options;
   await withScheduler(options, async ({ schedules }) => {
     const results = await schedules.bulk(act, {
-      ...{ dryRun, ...(query !== undefined && { query }) },
+      ...(query === undefined ? { all: true } : { query }),
+      dryRun,
       request: {
         ...noteOf(options),
         ...(until !== undefined && { until: isoInstant(until) }),

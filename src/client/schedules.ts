@@ -115,11 +115,12 @@ export class Schedules {
   }
 
   /**
-   * One act on all schedules, or on those that a query finds: `enable`, `disable`, `pause`, `resume`, `delete`.
-   * @throws InvalidInputError where Temporal does not understand the query
+   * One act on the schedules that a query finds, or with `all: true` on every one: `enable`, `disable`, `pause`, `resume`,
+   * `delete`.
+   * @throws InvalidInputError where it is not said which, the act is unknown, or Temporal does not understand the query
    * @example await scheduler.schedules.bulk('pause', { query: 'EscapementPool = "gpu"', request: { reason: 'upgrade' } });
    */
-  bulk(act: BulkAct, options: BulkOptions = {}): Promise<readonly BulkResult[]> {
+  bulk(act: BulkAct, options: BulkOptions): Promise<readonly BulkResult[]> {
     return actOnMany(this, act, options);
   }
 

@@ -1,6 +1,7 @@
 /** Schedules over the SDK and the command line, against a whole system: what is checked, and what is read of the past. */
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { Scheduler } from '../../src/client/scheduler.ts';
+import { InvalidInputError } from '../../src/contract/errors.ts';
 import type { RunRecord } from '../../src/contract/ledger.ts';
 import { createNames } from '../../src/contract/ids.ts';
 import type { ScheduleInput } from '../../src/contract/schedule.ts';
@@ -104,6 +105,40 @@ describe('schedules that would trigger each other in a circle', () => {
     const refused = (await rows('ping')).find(({ outcome }) => outcome === 'refused');
     expect(refused?.reason).toMatch(/in a circle: "ping", "pong", "ping"/);
     expect((await rows('pong')).map(({ outcome }) => outcome)).toEqual(['started']);
+  });
+});
+
+describe('what code can ask wrong', () => {
+  /** Its error class, and the fields at fault. */
+  const refusal = async (act: () => Promise<unknown>) => {
+    const error: unknown = await act().catch((reason: unknown) => reason);
+    expect(error).toBeInstanceOf(InvalidInputError);
+    const { issues, message } = error as InvalidInputError;
+    return { paths: issues.map(({ path }) => path), message };
+  };
+  /** As code without types may call it. */
+  const untyped = <A>(value: unknown) => value as A;
+
+  test('an act on many that does not say on which acts on none', async () => {
+    const { schedules } = scheduler;
+    const handle = await schedules.create('stays', TRIGGERED);
+    await vi.waitFor(async () => {
+      const ids = [];
+      for await (const { id } of schedules.list()) ids.push(id);
+      expect(ids).toContain('stays');
+    }, WAIT);
+    for (const options of [{}, undefined, null, { query: '  ' }, { all: false }, { query: 'x', all: true }]) {
+      const { paths, message } = await refusal(() => schedules.bulk('delete', untyped(options)));
+      expect(paths).toEqual(['query']);
+      expect(message).toMatch(/all: true/);
+    }
+    const unknown = await refusal(() => schedules.bulk(untyped('pauze'), { all: true }));
+    expect(unknown.paths).toEqual(['act']);
+    expect(unknown.message).toMatch(/"pauze".*enable, disable, pause, resume, delete/);
+    expect((await handle.describe()).state).toBe('active');
+    const would = await schedules.bulk('delete', { all: true, dryRun: true });
+    expect(would.map(({ id }) => id)).toContain('stays');
+    await handle.delete();
   });
 });
 
