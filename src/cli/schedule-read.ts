@@ -1,5 +1,6 @@
 /** `escapement schedule list`, `describe` and `fires`: what is there, what one schedule is up to, what became of its due times. */
-import type { Fire, Outcome } from '../contract/ledger.ts';
+import { InvalidInputError } from '../contract/errors.ts';
+import { backwardsIssue, type Fire, type Outcome } from '../contract/ledger.ts';
 import type { ScheduleDescription } from '../contract/messages.ts';
 import { readCalendars } from '../client/definition.ts';
 import { dueTimes } from '../core/cron/jitter.ts';
@@ -72,8 +73,11 @@ export type FiresOptions = GlobalOptions & {
 
 /** The ledger of one schedule, newest first as the gateway gives it. */
 export async function listFires(id: string, options: FiresOptions): Promise<void> {
+  const { from: fromMs, until: untilMs } = options;
+  const issue = backwardsIssue({ fromMs, untilMs }, ['--from', '--until']);
+  if (issue !== undefined) throw new InvalidInputError('schedule fires', [issue]);
   const gateway = await openGateway(options);
-  const filter = { scheduleId: id, fromMs: options.from, untilMs: options.until, outcome: options.outcome };
+  const filter = { scheduleId: id, fromMs, untilMs, outcome: options.outcome };
   const fires = await collect((page) => gateway.listFires(filter, page), options.limit);
   const head = ['due (UTC)', 'outcome', 'late', 'run', 'took', 'worker', 'why'];
   print(

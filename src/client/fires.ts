@@ -1,8 +1,8 @@
 /** What became of a schedule's due times, from the ledger. Used by `schedules.fires` and `handle.fires`. */
 import { InvalidInputError, UnavailableError } from '../contract/errors.ts';
-import type { Fire, Outcome } from '../contract/ledger.ts';
+import { backwardsIssue, type Fire, type Outcome } from '../contract/ledger.ts';
 import type { GatewayClient } from './gateway-client.ts';
-import { instantMs } from './given.ts';
+import { DATE_MS_MAX, instantMs } from './given.ts';
 
 /** Which due times; instants are Dates, ms since the epoch, or ISO 8601 with offset. */
 export interface FireQuery {
@@ -26,6 +26,8 @@ export async function* firesOf(
     untilMs: boundMs('until', query.until),
     outcome: query.outcome,
   };
+  const issue = backwardsIssue(filter);
+  if (issue !== undefined) throw new InvalidInputError('fires', [issue]);
   for (let cursor: string | undefined; ; ) {
     const page = await gateway.listFires(filter, { cursor });
     yield* page.items;
@@ -37,7 +39,7 @@ export async function* firesOf(
 function boundMs(path: string, instant: FireQuery['from']): number | undefined {
   if (instant === undefined) return undefined;
   const atMs = instantMs(instant);
-  if (atMs !== undefined && Number.isSafeInteger(atMs)) return atMs;
+  if (atMs !== undefined && Number.isInteger(atMs) && Math.abs(atMs) <= DATE_MS_MAX) return atMs;
   const message = `${JSON.stringify(instant)} is not an instant: write for example "2026-01-31T09:00:00Z"`;
   throw new InvalidInputError('fires', [{ path, message }]);
 }

@@ -9,6 +9,9 @@ export function refuseId(noun: string, id: string): void {
   if (message !== undefined) throw new InvalidInputError(noun, [{ path: 'id', message }]);
 }
 
+/** What a Date can hold. */
+export const DATE_MS_MAX = 8.64e15;
+
 /** ms since the epoch; undefined for a text that is no ISO 8601 instant with its offset. */
 export function instantMs(instant: Date | number | string): number | undefined {
   if (typeof instant === 'string') return parseInstant(instant);

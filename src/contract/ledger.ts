@@ -3,6 +3,8 @@
  * One row for every due time: `kind: 'fire'` for one instant, `'span'` for many of one outcome; and one for every
  * trigger that no spec made.
  */
+import type { InputIssue } from './errors.ts';
+import { isoInstant } from './ids.ts';
 
 /** What became of a due time; section 3 of the behaviour rules. */
 export type Outcome =
@@ -99,4 +101,14 @@ export interface DeadLetter {
 export interface Fire extends LedgerRow {
   readonly recordedAtMs: number;
   readonly run?: RunRecord;
+}
+
+/** What is wrong with asking for due times from `fromMs` (inclusive) until `untilMs` (exclusive), by the names of the two. */
+export function backwardsIssue(
+  { fromMs, untilMs }: { readonly fromMs?: number | undefined; readonly untilMs?: number | undefined },
+  [from, until] = ['from', 'until'],
+): InputIssue | undefined {
+  if (fromMs === undefined || untilMs === undefined || fromMs <= untilMs) return undefined;
+  const message = `${isoInstant(fromMs)} is later than ${until}, ${isoInstant(untilMs)}: give the earlier one as ${from}`;
+  return { path: from, message };
 }

@@ -94,6 +94,11 @@ describe('a command line that cannot be understood', () => {
       create('--spec', '@daily', '--command', 'x', '--search-attribute', 'Cost=int:much'),
       /searchAttributes\.Cost: .*whole number, got "much"/,
     ],
+    [
+      'fires that end before they begin',
+      ['schedule', 'fires', 'x', '--from', '2026-01-02T00:00:00Z', '--until', '2026-01-01T00:00:00Z'],
+      /--from: 2026-01-02T00:00:00Z is later than --until, 2026-01-01T00:00:00Z/,
+    ],
     ['a backfill without an end', ['schedule', 'backfill', 'x', '--from', '2026-01-01T00:00:00Z'], /--to/],
     [
       'a backfill that ends before it begins',

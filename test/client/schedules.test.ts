@@ -140,6 +140,13 @@ describe('what code can ask wrong', () => {
     expect(would.map(({ id }) => id)).toContain('stays');
     await handle.delete();
   });
+
+  test('times of the past that end before they begin', async () => {
+    const bounds = { from: '2026-01-02T00:00:00Z', until: Date.UTC(2026, 0, 1) };
+    const { paths, message } = await refusal(() => scheduler.schedules.fires('any', bounds).next());
+    expect(paths).toEqual(['from']);
+    expect(message).toMatch(/2026-01-02T00:00:00Z is later than until, 2026-01-01T00:00:00Z/);
+  });
 });
 
 describe('what has run', () => {

@@ -289,6 +289,11 @@ describe('the ledger', () => {
     expect(await client.getRun(invocationId)).toMatchObject({ invocationId, attempts: 1 });
     expect((await client.listRuns({ scheduleId })).items).toHaveLength(1);
     expect((await client.listDeadLetters()).items).toContainEqual(deadLetter);
+    const backwards = await request('/v1/fires?from=2&until=1');
+    expect(backwards.status).toBe(400);
+    const told = { path: 'from', message: expect.stringContaining('1970-01-01T00:00:00.001Z') as string };
+    expect(await backwards.json()).toMatchObject({ code: 'InvalidInput', errors: [told] });
+    expect((await request('/v1/fires?from=2&until=2')).status).toBe(200);
     await expect(client.getRun('job/none')).rejects.toMatchObject({ code: 'InvocationNotExists' });
   });
 });

@@ -3,6 +3,8 @@
  * dead letters. Read-only. Registered by `app.ts`.
  */
 import { createRoute, z } from '@hono/zod-openapi';
+import { InvalidInputError } from '../../contract/errors.ts';
+import { backwardsIssue } from '../../contract/ledger.ts';
 import {
   deadLetterSchema,
   fireSchema,
@@ -81,6 +83,8 @@ const listDeadLetters = createRoute({
 export function addLedgerRoutes(app: GatewayApp, { store }: RouteDeps): void {
   app.openapi(listFires, async (c) => {
     const { limit, cursor, from, until, ...filter } = c.req.valid('query');
+    const issue = backwardsIssue({ fromMs: from, untilMs: until });
+    if (issue !== undefined) throw new InvalidInputError('fires', [issue]);
     const range = {
       ...(from === undefined ? {} : { fromMs: from }),
       ...(until === undefined ? {} : { untilMs: until }),
