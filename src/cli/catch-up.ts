@@ -28,12 +28,20 @@ export async function catchUp(id: string | undefined, options: CatchUpOptions): 
   }
   await withScheduler(options, async ({ schedules }) => {
     const named = id === undefined ? schedules.list() : [{ id }];
-    const results = await eachAtOnce(named, PACE, async (one) => {
+    const found = await eachAtOnce(named, PACE, async (one) => {
       const handle = schedules.get(one.id);
       try {
+        const { changedAtMs, timing } = await handle.describe();
+        if (all && timing.kind !== 'absolute') {
+          return { id: one.id, outcome: 'nothing' as const, reason: 'it has no fixed nominal times' };
+        }
         // What came before its last change is for a definition that it no longer has.
-        const since = isoInstant(sinceMs ?? (await handle.describe()).changedAtMs);
+        const since = isoInstant(sinceMs ?? changedAtMs);
         const until = isoInstant(untilMs);
+        if (sinceMs === undefined && changedAtMs >= untilMs) {
+          const reason = `it was last changed ${since}, not before --until ${until}: give --since to go back further`;
+          return { id: one.id, outcome: 'nothing' as const, reason };
+        }
         const { id: backlog, instants } = await handle.catchUp({ ...noteOf(options), since, until });
         return { id: one.id, outcome: 'done' as const, since, until, backlog, instants };
       } catch (error) {
@@ -42,10 +50,11 @@ export async function catchUp(id: string | undefined, options: CatchUpOptions): 
         return { id: one.id, outcome: 'failed' as const, reason };
       }
     });
+    const results = found.toSorted((a, b) => (a.id < b.id ? -1 : 1));
     const rows = results.map((result) =>
       result.outcome === 'done'
         ? [result.id, 'done', result.instants, `${result.since} to ${result.until}`]
-        : [result.id, 'failed', '', result.reason],
+        : [result.id, result.outcome === 'nothing' ? 'nothing to do' : 'failed', '', result.reason],
     );
     print(
       { json: results, text: await table(['schedule', 'outcome', 'times', 'more'], rows, 'no schedules') },

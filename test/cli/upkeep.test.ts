@@ -222,6 +222,23 @@ describe('catching up', () => {
     expect(one).toMatchObject([{ id: 'daily', outcome: 'done' }]);
     const all = await json<readonly Line[]>('catch-up', '--all', '--since', since, '--until', until);
     expect(all.map(({ id }) => id)).toContain('daily');
+    await create('relative', 'with 1h interval');
+    await listed('daily', 'off', 'paused', 'relative', 'ticking');
+    const before = '2026-01-01T00:00:00Z';
+    const nothing = await json<readonly (Line & { reason?: string })[]>(
+      'catch-up',
+      '--all',
+      '--until',
+      before,
+    );
+    expect(lines(nothing)).toEqual(
+      ['daily', 'off', 'paused', 'relative', 'ticking'].map((id) => `${id} nothing`),
+    );
+    expect(nothing[0]?.reason).toMatch(/last changed .*, not before --until.*: give --since/);
+    expect(nothing[3]?.reason).toMatch(/no fixed nominal times/);
+    const table = await cli('catch-up', 'daily', '--until', before);
+    expect(table).toMatchObject({ code: 0, stderr: '' });
+    expect(table.stdout).toMatch(/daily +nothing to do +.*last changed/);
     const none = await cli('catch-up', '--until', until);
     expect(none).toMatchObject({ code: 2, stdout: '' });
     expect(none.stderr).toMatch(/<id>: is missing: name a schedule, or give --all/);
