@@ -148,14 +148,15 @@ export function readScheduleFlags(
       : []),
   ];
   if (spec === undefined || target === undefined) throw new InvalidInputError(subject, missing);
-  return { ...base, ...run, target, spec, ...policyOf(flags, base) };
+  return { ...base, ...run, target, spec, ...policyOf(subject, flags, base) };
 }
 
-function policyOf(flags: ScheduleFlags, base?: ScheduleInput): Partial<ScheduleInput> {
+function policyOf(subject: string, flags: ScheduleFlags, base?: ScheduleInput): Partial<ScheduleInput> {
   const { triggering: kind, overlap, maxConcurrent, maxBatch, limitedRuns, pauseOnFailure, note } = flags;
   const { triggeringBase, pendingTimeout } = flags;
   const gathers = defined({ kind, maxConcurrent, maxBatch, base: triggeringBase, pendingTimeout });
   const present = typeof base?.triggering === 'string' ? { kind: base.triggering } : base?.triggering;
+  if (kind === undefined && present === undefined) refuseTriggeringFlags(subject, flags);
   const late = defined({ mode: flags.catchUp, window: flags.catchUpWindow, perSecond: flags.catchUpRate });
   const before = typeof base?.catchUp === 'string' ? { mode: base.catchUp } : base?.catchUp;
   return {
@@ -169,6 +170,18 @@ function policyOf(flags: ScheduleFlags, base?: ScheduleInput): Partial<ScheduleI
     ...defined({ limitedRuns, pauseOnFailure, triggers: flags.triggers, note }),
   };
 }
+
+/** There is no policy that they could be settings of. */
+function refuseTriggeringFlags(subject: string, flags: ScheduleFlags): void {
+  const message = 'is for --triggering: give that too, such as --triggering greedy';
+  const issues = TRIGGERING_FLAGS.filter((name) => flags[name] !== undefined).map((name) => ({
+    path: flagName(name),
+    message,
+  }));
+  if (issues.length > 0) throw new InvalidInputError(subject, issues);
+}
+
+const TRIGGERING_FLAGS = ['maxConcurrent', 'maxBatch', 'triggeringBase', 'pendingTimeout'] as const;
 
 /** New expressions take the place of all present ones; settings beside them stay. */
 function specOf(flags: ScheduleFlags, base: SpecInput | undefined): SpecInput | undefined {

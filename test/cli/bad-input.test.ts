@@ -95,6 +95,19 @@ describe('a command line that cannot be understood', () => {
       /searchAttributes\.Cost: .*whole number, got "much"/,
     ],
     [
+      'a setting of a triggering policy without one',
+      create('--spec', 'every 5s', '--command', 'x', '--max-concurrent', '2'),
+      /--max-concurrent: is for --triggering: give that too/,
+    ],
+    [
+      'several settings of a triggering policy without one',
+      create(
+        ...['--spec', 'every 5s', '--command', 'x', '--max-batch', '2', '--triggering-base', '3'],
+        ...['--pending-timeout', '1h'],
+      ),
+      /--max-batch: is for[^]*--triggering-base: is for[^]*--pending-timeout: is for/,
+    ],
+    [
       'fires that end before they begin',
       ['schedule', 'fires', 'x', '--from', '2026-01-02T00:00:00Z', '--until', '2026-01-01T00:00:00Z'],
       /--from: 2026-01-02T00:00:00Z is later than --until, 2026-01-01T00:00:00Z/,
