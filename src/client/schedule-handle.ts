@@ -33,6 +33,8 @@ import { type BackfillPreview, type BackfillPreviewRequest, previewBackfill } fr
 import { checkWithCalendars, readCalendars } from './definition.ts';
 import { type FireQuery, firesOf } from './fires.ts';
 import type { GatewayClient } from './gateway-client.ts';
+import { DATE_MS_MAX, refuseNoObject, refuseNoObjects, refuseNumber } from './given.ts';
+import { PREVIEW_COUNT_MAX } from './preview.ts';
 import { ofSchedule, scheduleNotExists } from './schedule-errors.ts';
 import { createMessageRate, type MessageRate } from './message-rate.ts';
 import { refuseCircle } from './trigger-circles.ts';
@@ -118,15 +120,17 @@ export class ScheduleHandle {
   }
 
   /** Runs it now, by its overlap rule; the answer says what came of it. */
-  trigger(request: TriggerRequest = {}): Promise<TriggerResult> {
+  async trigger(request: TriggerRequest = {}): Promise<TriggerResult> {
+    refuseNoObject(`schedule "${this.id}"`, 'request', request);
     // A key of its own, so that a repeated call is one run.
-    return this.#update(scheduleUpdates.trigger, { key: randomUUID(), ...request });
+    return await this.#update(scheduleUpdates.trigger, { key: randomUUID(), ...request });
   }
 
   /** Several triggers in one message, all or none; answers in their order, once all are settled or wait. */
-  triggerMany(triggers: readonly TriggerRequest[]): Promise<readonly TriggerResult[]> {
+  async triggerMany(triggers: readonly TriggerRequest[]): Promise<readonly TriggerResult[]> {
+    refuseNoObjects(`schedule "${this.id}"`, 'triggers', triggers);
     const keyed = triggers.map((request) => ({ key: randomUUID(), ...request }));
-    return this.#update(scheduleUpdates.triggerMany, { triggers: keyed });
+    return await this.#update(scheduleUpdates.triggerMany, { triggers: keyed });
   }
 
   /**
@@ -206,8 +210,15 @@ export class ScheduleHandle {
     return firesOf(this.#gateway, this.id, query);
   }
 
-  /** The next `count` nominal times after `afterMs` (default now), ms since the epoch, whether or not it is paused. */
+  /**
+   * The next `count` (at most 10,000) nominal times after `afterMs` (default now), ms since the epoch, whether or not it is
+   * paused.
+   * @throws InvalidInputError naming the argument
+   */
   async nextTimes(count = 10, afterMs = Date.now()): Promise<readonly number[]> {
+    const subject = `schedule "${this.id}"`;
+    refuseNumber(subject, 'count', count, { min: 0, max: PREVIEW_COUNT_MAX });
+    refuseNumber(subject, 'afterMs', afterMs, { min: -DATE_MS_MAX, max: DATE_MS_MAX });
     const { spec } = (await this.describe()).definition;
     const calendars = await readCalendars(this.#gateway, spec);
     const result = compileSpec(spec, {
@@ -215,7 +226,7 @@ export class ScheduleHandle {
       calendars,
       missingCalendars: 'ignore',
     });
-    if (!result.ok) throw new InvalidInputError(`schedule "${this.id}"`, result.issues);
+    if (!result.ok) throw new InvalidInputError(subject, result.issues);
     return result.compiled.times(afterMs, Number.MAX_SAFE_INTEGER, count);
   }
 

@@ -13,7 +13,7 @@ import { actOnMany, type BulkAct, type BulkOptions, type BulkResult } from './bu
 import { checkWithCalendars } from './definition.ts';
 import { type FireQuery, firesOf } from './fires.ts';
 import type { GatewayClient } from './gateway-client.ts';
-import { refuseId } from './given.ts';
+import { refuseId, refuseNumber } from './given.ts';
 import { createMessageRate } from './message-rate.ts';
 import { PREVIEW_COUNT_MAX, type PreviewOptions, previewOf, type SchedulePreview } from './preview.ts';
 import { ScheduleHandle } from './schedule-handle.ts';
@@ -73,10 +73,7 @@ export class Schedules {
    */
   async preview(schedule: ScheduleInput, options: PreviewOptions = {}): Promise<SchedulePreview> {
     const { count = 1 } = options;
-    if (!Number.isInteger(count) || count < 0 || count > PREVIEW_COUNT_MAX) {
-      const message = `${count} is not a whole number from 0 to ${PREVIEW_COUNT_MAX}: give one`;
-      throw new InvalidInputError('preview', [{ path: 'count', message }]);
-    }
+    refuseNumber('preview', 'count', count, { min: 0, max: PREVIEW_COUNT_MAX });
     const nowMs = Date.now();
     const checked = await checkWithCalendars(this.#gateway, 'schedule', schedule, nowMs);
     const { id } = options;

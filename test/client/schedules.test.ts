@@ -147,6 +147,25 @@ describe('what code can ask wrong', () => {
     expect(paths).toEqual(['from']);
     expect(message).toMatch(/2026-01-02T00:00:00Z is later than until, 2026-01-01T00:00:00Z/);
   });
+
+  test('next times that cannot be counted, and a trigger that is none', async () => {
+    const handle = await scheduler.schedules.create('asked', { spec: 'every 15m', target: 'echo' });
+    for (const count of [-1, Number.NaN, 0.5, Infinity, 10_001]) {
+      const { paths, message } = await refusal(() => handle.nextTimes(count));
+      expect(paths).toEqual(['count']);
+      expect(message).toContain(`${count} is not a whole number from 0 to 10000`);
+    }
+    expect((await refusal(() => handle.nextTimes(1, Number.NaN))).paths).toEqual(['afterMs']);
+    expect(await handle.nextTimes(2, 0)).toEqual([900_000, 1_800_000]);
+    for (const request of [null, 'now', ['a'], 5]) {
+      const { message } = await refusal(() => handle.trigger(untyped(request)));
+      expect(message).toMatch(/request: expected an object.*, got (null|"now"|\["a"\]|5)/);
+    }
+    expect((await refusal(() => handle.triggerMany(untyped(null)))).paths).toEqual(['triggers']);
+    expect((await refusal(() => handle.triggerMany(untyped([{}, null])))).paths).toEqual(['triggers[1]']);
+    expect((await handle.describe()).counts).toEqual({});
+    await handle.delete();
+  });
 });
 
 describe('what has run', () => {
