@@ -15,9 +15,11 @@ import {
   type BackfillRequest,
   type ChangeNote,
   type ChangeRequest,
+  checkScheduleMessage,
   type DeleteRequest,
   describeSchedule,
   type ScheduleDescription,
+  type ScheduleMessageKind,
   scheduleSignals,
   scheduleUpdates,
   type RevertRequest,
@@ -47,6 +49,8 @@ const NOBODY = 'no orchestration worker answers: is `escapement worker` (or `esc
 
 /** An update that arrives in the very moment in which the schedule continues as new, or ends, is sent again. */
 const UPDATE_ATTEMPTS_MAX = 5;
+/** Before the second attempt, and twice that before each that follows: a task that failed is soon done again. */
+const UPDATE_PAUSE_MS = 100;
 const FAILED_PRECONDITION = 9;
 
 /** The server gave the update up with its workflow task; nothing was done. */
@@ -247,6 +251,12 @@ export class ScheduleHandle {
 
   #update<R, A>(definition: UpdateDefinition<R, [A?]> | UpdateDefinition<R, [A]>, request: A): Promise<R> {
     return this.#call(async () => {
+      // The schedule would refuse it with the same words, were it not too large for the server.
+      const checked = checkScheduleMessage(definition.name as ScheduleMessageKind, request);
+      if ('problem' in checked) {
+        const { problem, field = '' } = checked;
+        throw new InvalidInputError(`schedule "${this.id}"`, [{ path: field, message: problem }]);
+      }
       const handle = this.#client.workflow.getHandle(this.workflowId);
       const update = definition as UpdateDefinition<R, [A]>;
       // Sent again it is the same request.
@@ -257,6 +267,7 @@ export class ScheduleHandle {
           return await this.#soon(() => handle.executeUpdate(update, { args: [request], updateId }));
         } catch (error) {
           if (attempt === UPDATE_ATTEMPTS_MAX || !isAborted(error)) throw error;
+          await sleep(UPDATE_PAUSE_MS * 2 ** (attempt - 1));
         }
       }
     });

@@ -52,9 +52,13 @@ export class InvalidInputError extends EscapementError {
     readonly issues: readonly InputIssue[],
     options?: ErrorOptions,
   ) {
-    const lines = issues.map((i) => (i.path === '' ? i.message : `${i.path}: ${i.message}`));
-    super('InvalidInput', `${subject}: ${lines.join('; ')}`, { subject, issues }, options);
+    super('InvalidInput', `${subject}: ${issues.map(lineOf).join('; ')}`, { subject, issues }, options);
   }
+}
+
+/** Some messages name their field themselves. */
+function lineOf({ path, message }: InputIssue): string {
+  return path === '' || message.includes(`"${path}"`) ? message : `${path}: ${message}`;
 }
 
 /** Something with that id is there already; nothing was changed. */

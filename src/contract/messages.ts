@@ -6,9 +6,11 @@
  */
 import type { QueryDefinition, SignalDefinition, UpdateDefinition } from '@temporalio/common';
 import type { MachineState } from '../core/cron/machine.ts';
+import { INPUT_CHARS_MAX, MESSAGE_CHARS_MAX, TEXT_CHARS_MAX } from '../core/limits.ts';
 import type { Outcome, RunStatus, TriggerKind } from './ledger.ts';
 import type { Alloc, WaitReason } from './pools.ts';
 import type { Overlap, ScheduleDefinition, ScheduleInput, Timing } from './schedule.ts';
+import { charsOf, inputTooLarge, shown } from './size.ts';
 
 /** Who asks, and why: kept in the ledger's rows and shown by `describe`. */
 export interface ChangeNote {
@@ -318,7 +320,13 @@ export type ScheduleMessage =
 export type ScheduleMessageKind = ScheduleMessage['kind'];
 
 /** The message, or one sentence that says what is wrong with it. */
-export type Checked = { readonly message: ScheduleMessage } | { readonly problem: string };
+export type Checked =
+  | { readonly message: ScheduleMessage }
+  | {
+      readonly problem: string;
+      /** The field at fault, where it is one. */
+      readonly field?: string;
+    };
 
 /** What a payload becomes when it cannot be decoded: the workflow then records it and lives on. */
 export const UNDECODABLE = 'escapement/undecodable';
@@ -332,9 +340,9 @@ export function checkScheduleMessage(kind: ScheduleMessageKind, payload: unknown
   if (isUndecodable(payload))
     return { problem: `${kind}: payload cannot be decoded (${payload[UNDECODABLE]})` };
   const given = payload ?? {};
-  if (!isRecord(given)) return { problem: `${kind}: expected an object, got ${JSON.stringify(payload)}` };
-  const problem = fieldProblem(given, FIELDS[kind]);
-  if (problem !== undefined) return { problem: `${kind}: ${problem}` };
+  if (!isRecord(given)) return { problem: `${kind}: expected an object, got ${shown(payload)}` };
+  const wrong = fieldProblem(given, FIELDS[kind]) ?? sizeProblem(given);
+  if (wrong !== undefined) return { problem: `${kind}: ${wrong.problem}`, field: wrong.field };
   return { message: { kind, request: withUntil(kind, given) } as unknown as ScheduleMessage };
 }
 
@@ -405,21 +413,46 @@ const FIELDS: Readonly<Record<ScheduleMessageKind, Fields>> = {
   },
 };
 
-function fieldProblem(given: Readonly<Record<string, unknown>>, fields: Fields): string | undefined {
-  for (const name of Object.keys(given)) {
-    if (fields[name] === undefined) {
-      return `unknown field "${name}": known are ${Object.keys(fields).join(', ')}`;
+interface FieldProblem {
+  readonly field: string;
+  readonly problem: string;
+}
+
+function fieldProblem(given: Readonly<Record<string, unknown>>, fields: Fields): FieldProblem | undefined {
+  for (const field of Object.keys(given)) {
+    if (fields[field] === undefined) {
+      const known = Object.keys(fields).join(', ');
+      return { field, problem: `unknown field ${shown(field)}: known are ${known}` };
     }
   }
-  for (const [name, field] of Object.entries(fields)) {
-    const value = given[name];
+  for (const [field, { type, required }] of Object.entries(fields)) {
+    const value = given[field];
     if (value === undefined || value === null) {
-      if (field.required === true) return `field "${name}" is missing`;
-    } else if (!fits(value, field.type)) {
-      return `field "${name}" must be ${wanted(field.type)}, got ${JSON.stringify(value)}`;
+      if (required === true) return { field, problem: `field "${field}" is missing` };
+    } else if (!fits(value, type)) {
+      return { field, problem: `field "${field}" must be ${wanted(type)}, got ${shown(value)}` };
+    } else if (type === 'string' && typeof value === 'string' && value.length > TEXT_CHARS_MAX) {
+      const problem = `field "${field}" has ${value.length} characters, at most ${TEXT_CHARS_MAX} are allowed`;
+      return { field, problem };
     }
   }
   return undefined;
+}
+
+/** Names the largest field of a message that is too large. */
+function sizeProblem(given: Readonly<Record<string, unknown>>): FieldProblem | undefined {
+  const sizes = Object.entries(given).map(([field, value]) => ({ field, ...charsOf(value) }));
+  for (const { field, chars, wrong } of sizes) {
+    if (wrong !== undefined)
+      return { field, problem: `field "${field}" cannot be written as JSON: ${wrong}` };
+    if (field === 'input' && chars > INPUT_CHARS_MAX)
+      return { field, problem: `field "input" ${inputTooLarge(chars)}` };
+  }
+  const all = sizes.reduce((sum, { chars }) => sum + chars, 0);
+  if (all <= MESSAGE_CHARS_MAX) return undefined;
+  const { field = '', chars = 0 } = sizes.toSorted((a, b) => b.chars - a.chars)[0] ?? {};
+  const problem = `field "${field}" has ${chars} characters as JSON, and all together at most ${MESSAGE_CHARS_MAX} are allowed: send less at once`;
+  return { field, problem };
 }
 
 function wanted(type: Field): string {

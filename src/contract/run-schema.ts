@@ -8,6 +8,7 @@ import {
   BACKOFF_COEFFICIENT_DEFAULT,
   CAPACITY_MAX,
   HEARTBEAT_TIMEOUT_MS_DEFAULT,
+  INPUT_CHARS_MAX,
   MAX_BACKOFF_MS_DEFAULT,
   MIN_BACKOFF_MS_DEFAULT,
   POOL_DEFAULT,
@@ -19,6 +20,7 @@ import { type InputIssue, InvalidInputError } from './errors.ts';
 import { durationSchema, idSchema, issuesOf } from './fields.ts';
 import type { RunPolicy, SearchAttributesInput } from './schedule.ts';
 import { memoIssues, searchAttributesIssues } from './search-attributes.ts';
+import { charsOf, inputTooLarge } from './size.ts';
 import { readWorkflowTarget, WORKFLOW_TARGET } from './workflow-target.ts';
 
 const targetSchema = z.union([
@@ -95,6 +97,10 @@ function addIssues(context: z.RefinementCtx, issues: readonly InputIssue[]): voi
 /** What the fields of a run say together. */
 export function runIssues(fields: RunFields): readonly InputIssue[] {
   const { target, dataset } = fields;
+  const input = fields.input ?? target.input;
+  const { chars, wrong } = charsOf(input);
+  if (wrong !== undefined) return [{ path: 'input', message: `cannot be written as JSON: ${wrong}` }];
+  if (chars > INPUT_CHARS_MAX) return [{ path: 'input', message: inputTooLarge(chars) }];
   const size = sizeOf(fields);
   if (target.name !== WORKFLOW_TARGET) {
     const message = `must be at least 1, got ${size}: only the target "workflow" can do without capacity`;

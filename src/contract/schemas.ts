@@ -9,6 +9,7 @@ import {
   CATCH_UP_PER_SECOND_MAX,
   CATCH_UP_WINDOW_MS_DEFAULT,
   CATCH_UP_WINDOW_MS_MIN,
+  DEFINITION_CHARS_MAX,
   LOGARITHMIC_BASE_MIN,
   MAX_BATCH_DEFAULT,
   MAX_CONCURRENT_MAX,
@@ -20,6 +21,7 @@ import { durationSchema, idSchema, instantSchema, issuesOf } from './fields.ts';
 import { OVERLAPS } from './messages.ts';
 import { runFields, runIssues, runPolicy } from './run-schema.ts';
 import type { ScheduleDefinition, ScheduleSpec } from './schedule.ts';
+import { charsOf } from './size.ts';
 
 /** Expressions in one spec: a union of more is a calendar, not a schedule. */
 const EXPRESSIONS_MAX = 50;
@@ -140,7 +142,7 @@ export function parseSchedule(input: unknown, createdAtMs: number): ParsedSchedu
   if (!parsed.success) return { ok: false, issues: issuesOf(parsed.error) };
   const { spec, timeZone, overlap, triggering, catchUp, limitedRuns, pauseOnFailure, ...more } = parsed.data;
   const { triggers, note, enabled, ...run } = more;
-  const wrong = runIssues(run);
+  const wrong = [...runIssues(run), ...definitionIssues(parsed.data)];
   if (wrong.length > 0) return { ok: false, issues: wrong };
   if (overlap !== undefined && triggering !== undefined) {
     const message = `"${overlap}" and triggering "${triggering.kind}" both say what happens while a run goes: give one of them`;
@@ -162,6 +164,15 @@ export function parseSchedule(input: unknown, createdAtMs: number): ParsedSchedu
       ...(note !== undefined && { note }),
     },
   };
+}
+
+/** Names the largest field of a definition that is too large to be carried on. */
+function definitionIssues(definition: Readonly<Record<string, unknown>>): readonly InputIssue[] {
+  const sizes = Object.entries(definition).map(([path, value]) => ({ path, chars: charsOf(value).chars }));
+  if (sizes.reduce((sum, { chars }) => sum + chars, 0) <= DEFINITION_CHARS_MAX) return [];
+  const { path = '', chars = 0 } = sizes.toSorted((a, b) => b.chars - a.chars)[0] ?? {};
+  const message = `has ${chars} characters as JSON, and the whole definition at most ${DEFINITION_CHARS_MAX}`;
+  return [{ path, message }];
 }
 
 /** What is wrong with a schedule that triggers itself; longer circles are found by who knows the other schedules. */

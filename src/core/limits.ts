@@ -16,6 +16,17 @@ export const ATTEMPT_TIMEOUT_MS_DEFAULT = HOUR;
 export const HEARTBEAT_TIMEOUT_MS_DEFAULT = 10 * SECOND;
 export const SCHEDULE_TO_START_MS_DEFAULT = 10 * SECOND;
 export const WARM_WAIT_MS_DEFAULT = 30 * SECOND;
+/**
+ * Largest input of a schedule, a job or a trigger, as JSON: a schedule carries its own and those that wait on from run to run, and
+ * Temporal takes no more than 2 MB of it at once.
+ */
+export const INPUT_CHARS_MAX = 64 * 1024;
+/** Largest definition of a schedule, as JSON, for the same reason. */
+export const DEFINITION_CHARS_MAX = 128 * 1024;
+/** Largest message to a schedule, as JSON. Temporal's SDK cannot even refuse one of 2 MB. */
+export const MESSAGE_CHARS_MAX = 256 * 1024;
+/** Largest text of a message: a reason, an actor, a key. */
+export const TEXT_CHARS_MAX = 1_000;
 /** Largest result of a run, as JSON: it travels through three histories and a database row. */
 export const RESULT_BYTES_MAX = 256 * 1024;
 /** Largest result that is handed on to the schedule's next run: it travels through its history twice. */
@@ -147,6 +158,8 @@ export const CATCH_UP_PER_SECOND_MAX = 50;
 export const CANCEL_WAIT_MS = SECOND;
 /** Triggers that wait in one schedule: about 150 bytes each in its state. */
 export const PENDING_MAX = 1_000;
+/** Inputs of all that are pending, as JSON: they are carried on together, and one run may be told of all of them. */
+export const PENDING_CHARS_MAX = 512 * 1024;
 /** As many as can wait. */
 export const MAX_BATCH_DEFAULT = 1_000;
 /** Runs whose ends one schedule waits for: each may have to be looked up. */

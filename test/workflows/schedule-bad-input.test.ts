@@ -1,11 +1,12 @@
 /** Messages that cannot be followed: each error names the field and what to do, and nothing is changed. */
 import { Connection } from '@temporalio/client';
 import { NativeConnection } from '@temporalio/worker';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { ScheduleHandle } from '../../src/client/schedule-handle.ts';
 import type { ScheduleInput } from '../../src/contract/schedule.ts';
-import { scheduleUpdates } from '../../src/contract/messages.ts';
+import { scheduleSignals, scheduleUpdates } from '../../src/contract/messages.ts';
 import { freshDeployment, sharedTemporal } from '../support/shared.ts';
+import { eventually } from './eventually.ts';
 import { openScheduleWorld, type ScheduleWorld } from './schedule-world.ts';
 
 /** Due on the first of each month, so that nothing falls due meanwhile. */
@@ -104,6 +105,31 @@ const cases: readonly [what: string, send: () => Promise<unknown>, says: RegExp]
     /field "to": .* has passed/,
   ],
   [
+    'a move to its own time',
+    () => handle.moveOccurrence('2099-02-01T00:00:00Z', '2099-02-01T00:00:00Z'),
+    /field "to": .* is due then as it is/,
+  ],
+  [
+    'a move beyond the years that are known',
+    () => handle.moveOccurrence('2099-02-01T00:00:00Z', '2100-01-01T00:00:00Z'),
+    /field "to": .* is beyond 2099/,
+  ],
+  [
+    'a pause that is over',
+    () => handle.pause({ until: '2020-01-01T00:00:00Z' }),
+    /field "until": .* has passed/,
+  ],
+  [
+    'a switch-off that is over',
+    () => handle.disable({ until: '2020-01-01T00:00:00Z' }),
+    /field "until": .* has passed/,
+  ],
+  [
+    'a key of a backfill that is no key',
+    () => handle.backfill({ ...stretch, key: 'a/b' }),
+    /field "key": .*"a\/b" contains "\/"/,
+  ],
+  [
     'an occurrence that has passed',
     () => handle.skipOccurrence('2020-01-01T00:00:00Z'),
     /field "at": .* has passed/,
@@ -142,4 +168,60 @@ test('a revision that is out of date is told the current one', async () => {
   const stale = handle.change({ ...monthly, note: 'mine' }, { revision: revision + 7 });
   await expect(stale).rejects.toMatchObject({ code: 'RevisionConflict', details: { revision } });
   expect((await handle.describe()).revision).toBe(revision);
+});
+
+test('the key of a backfill is no key of another stretch, whether it goes or is over', async () => {
+  const other = await world.create('keys', monthly);
+  const two = { from: '2020-01-15T00:00:00Z', to: '2020-03-15T00:00:00Z', key: 'mine' };
+  const says =
+    /field "key": "mine" is the key of another stretch, 2020-01-15T00:00:00Z to 2020-03-15T00:00:00Z/;
+  expect(await other.backfill(two)).toEqual({ id: 'mine', instants: 2 });
+  await expect(other.backfill({ ...stretch, key: 'mine' })).rejects.toThrow(says);
+  await eventually(
+    () => world.describe('keys'),
+    ({ backlogs }) => backlogs.length === 0,
+  );
+  await expect(other.backfill({ ...stretch, key: 'mine' })).rejects.toThrow(says);
+  expect(await other.backfill(two)).toEqual({ id: 'mine', instants: 2 });
+  await other.delete();
+});
+
+test('a refusal names its field apart from its words', async () => {
+  const refused = handle.pause({ until: '2020-01-01T00:00:00Z' });
+  await expect(refused).rejects.toMatchObject({ issues: [{ path: 'until' }] });
+  const stopped = handle.stopBacklog('gone');
+  await expect(stopped).rejects.toMatchObject({ issues: [{ path: 'id' }] });
+});
+
+describe('what is too large', () => {
+  const large = (chars: number) => 'x'.repeat(chars);
+
+  test('is refused before it is sent', async () => {
+    const input = {
+      path: 'input',
+      message: expect.stringMatching(/field "input" has 3000002 characters as JSON/),
+    };
+    await expect(handle.trigger({ input: large(3_000_000) })).rejects.toMatchObject({ issues: [input] });
+    await expect(handle.pause({ reason: large(1_001) })).rejects.toThrow(
+      /field "reason" has 1001 characters, at most 1000 are allowed/,
+    );
+    const named = handle.change({ ...monthly, target: { name: 'x', input: large(70_000) } });
+    await expect(named).rejects.toMatchObject({ issues: [{ path: 'input' }] });
+    const many = handle.triggerMany(Array.from({ length: 6 }, () => ({ input: large(60_000) })));
+    await expect(many).rejects.toThrow(
+      /field "triggers" has 360\d+ characters .* at most 262144 .*: send less/,
+    );
+  });
+
+  test.each([1_500_000, 3_000_000])('%i characters by another client harm nothing', async (chars) => {
+    const workflow = world.client.workflow.getHandle(handle.workflowId);
+    const args: [object] = [{ input: large(chars) }];
+    const { revision } = await handle.describe();
+    await expect(workflow.executeUpdate(scheduleUpdates.trigger.name, { args })).rejects.toThrow();
+    await workflow.signal(scheduleSignals.trigger.name, ...args).catch(() => {});
+    await handle.change({ ...monthly, note: `after ${chars}` });
+    const after = await handle.describe();
+    expect(after.revision).toBe(revision + 1);
+    expect(JSON.stringify(after.problems).length).toBeLessThan(20_000);
+  });
 });

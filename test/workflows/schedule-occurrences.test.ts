@@ -78,6 +78,28 @@ const scenarios: readonly Scenario[] = [
     ledger: repeat(5, 'started'),
   },
   {
+    title: 'a change keeps those that the new spec names too, and says which it forgets',
+    input: everyMinute(),
+    steps: [
+      act((seen) => seen.handle.moveOccurrence(due(seen, 1), at(seen, minutes(3) + 15_000))),
+      act((seen) => seen.handle.skipOccurrence(due(seen, 4))),
+      act((seen) => seen.handle.skipOccurrence(due(seen, 5))),
+      act((seen) => seen.handle.moveOccurrence(due(seen, 6), at(seen, minutes(7)))),
+      act((seen) => seen.handle.moveOccurrence(due(seen, 7), at(seen, minutes(7) + 15_000))),
+      pass('1m'),
+      act((seen) => seen.handle.change(everyMinute(0, { spec: '1/2 * * * *' }))),
+      act(async (seen) => {
+        const { occurrences, problems } = await seen.describe();
+        const kept = [1, 5, 7].map((n) => due(seen, n));
+        expect(occurrences.map(({ nominalMs }) => nominalMs)).toEqual(kept.map((one) => Date.parse(one)));
+        const gone = [`${due(seen, 4)} (skipped)`, `${due(seen, 6)} (moved to ${at(seen, minutes(7))})`];
+        for (const one of gone) expect(problems.at(-1)?.message).toContain(one.replaceAll('.000Z', 'Z'));
+      }),
+      pass('7m'),
+    ],
+    ledger: ['moved', 'started', 'skipped-occurrence', 'moved'],
+  },
+  {
     title: 'a pause takes a moved one whose time comes in it, and counts it once',
     input: everyMinute(),
     steps: [

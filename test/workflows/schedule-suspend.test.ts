@@ -36,6 +36,30 @@ const scenarios: readonly Scenario[] = [
     ledger: ['started', 'paused x4', 'started', 'started', 'started'],
   },
   {
+    title: 'another until takes the place of the first; without one, and said again, nothing changes',
+    input: everyMinute(),
+    steps: [
+      pass('1m'),
+      act((seen) => seen.handle.pause({ until: at(seen, minutes(10)), reason: 'release', actor: 'ann' })),
+      act((seen) => seen.handle.pause({ until: at(seen, minutes(3)) })),
+      act((seen) => seen.handle.pause({ reason: 'again' })),
+      act(async (seen) =>
+        expect((await seen.describe()).paused).toMatchObject({
+          ...{ reason: 'release', actor: 'ann', untilMs: seen.beganMs + minutes(3) },
+        }),
+      ),
+      pass('3m'),
+      act((seen) => seen.handle.disable({ until: at(seen, minutes(20)) })),
+      act((seen) => seen.handle.disable({ until: at(seen, minutes(6)), actor: 'bob', reason: 'sooner' })),
+      pass('3m'),
+    ],
+    ledger: ['started', 'paused x2', 'started', 'disabled x2', 'started'],
+    then: async (seen) => {
+      const row = (await seen.fires()).find(({ outcome }) => outcome === 'disabled');
+      expect(row?.reason).toBe('disabled by bob: sooner');
+    },
+  },
+  {
     title: 'a schedule switched off until an instant comes back by itself',
     input: everyMinute(),
     steps: [

@@ -4,7 +4,7 @@
  */
 import { CancellationScope } from '@temporalio/workflow';
 import type { DueSummary } from '../../src/contract/activities.ts';
-import { isoInstant } from '../../src/contract/ids.ts';
+import { idProblem, isoInstant } from '../../src/contract/ids.ts';
 import {
   type BackfillRequest,
   type BacklogResult,
@@ -27,9 +27,9 @@ import { local } from '../local-activities.ts';
 import { finishTask, type Host, nowOf, owner, summaryOf } from './host.ts';
 import { known, recordLate } from './late.ts';
 import { spendRun } from './queue.ts';
-import { Refusal } from './refusal.ts';
+import { refuse } from './refusal.ts';
 import { awaitEnd, needsEnds } from './runs.ts';
-import { book, type KeptBacklog } from './state.ts';
+import { type AskedStretch, book, type KeptBacklog, type OverBackfill } from './state.ts';
 
 /** What the schedule itself has missed, by its rule `all`. */
 export function addCatchUp(host: Host, due: DueSummary): void {
@@ -55,20 +55,41 @@ export async function backfill(host: Host, request: BackfillRequest, token: stri
   if (!(perSecond > 0 && perSecond <= CATCH_UP_PER_SECOND_MAX)) {
     refuse('backfill', 'perSecond', `${perSecond} is not above 0 and at most ${CATCH_UP_PER_SECOND_MAX}`);
   }
+  const keyProblem = request.key === undefined ? undefined : idProblem('backfill key', request.key);
+  if (keyProblem !== undefined) refuse('backfill', 'key', keyProblem);
   const id = request.key ?? token;
-  const going = state.backlogs.find((backlog) => backlog.id === id);
-  if (going !== undefined) return { id, instants: going.left + going.done };
-  const over = state.backfilled?.find((backlog) => backlog.id === id);
-  if (over !== undefined) return over;
+  const asked = { fromMs: parseInstant(request.from) ?? 0, toMs: parseInstant(request.to) ?? 0 };
+  const same = ofKey(host, id);
+  if (same !== undefined) {
+    refuseOther(id, asked, same.asked);
+    return { id, instants: same.instants };
+  }
   const due = await stretchOf(host, 'backfill', ['from', request.from], ['to', request.to]);
   if (due === undefined) return { id, instants: 0 };
   refuseTooMany('backfill', 'from', due.count);
   if (request.rerun === true) state.reruns += 1;
   add(host, {
-    ...{ id, kind: 'backfill', order, concurrency, perSecond, due },
+    ...{ id, kind: 'backfill', order, concurrency, perSecond, due, asked },
     ...(request.rerun === true && { rerun: state.reruns }),
   });
   return { id, instants: due.count };
+}
+
+/** The backfill of a key, going or over. */
+function ofKey({ state }: Host, key: string): OverBackfill | undefined {
+  const going = state.backlogs.find(({ id }) => id === key);
+  return going === undefined ? state.backfilled?.find(({ id }) => id === key) : summed(going);
+}
+
+function summed({ id, left, done, asked }: KeptBacklog): OverBackfill {
+  return { id, instants: left + done, ...(asked !== undefined && { asked }) };
+}
+
+/** Its rows would have the keys of the other stretch. Of one that an earlier version began the stretch is not known. */
+function refuseOther(key: string, asked: AskedStretch, kept: AskedStretch | undefined): void {
+  if (kept === undefined || (kept.fromMs === asked.fromMs && kept.toMs === asked.toMs)) return;
+  const stretch = `${isoInstant(kept.fromMs)} to ${isoInstant(kept.toMs)}`;
+  refuse('backfill', 'key', `"${key}" is the key of another stretch, ${stretch}: give this one its own key`);
 }
 
 /** By the schedule's own rule, for a stretch that somebody names. @throws Refusal where it cannot be used */
@@ -165,15 +186,11 @@ function refuseTooMany(message: string, field: string, instants: number): void {
   refuse(message, field, problem);
 }
 
-function refuse(message: string, field: string, problem: string): never {
-  throw new Refusal('InvalidInput', `${message}: field "${field}": ${problem}`);
-}
-
 function add(
   host: Host,
-  input: Omit<Parameters<typeof createBacklog>[0], 'nowMs'> & { readonly rerun?: number },
+  input: Omit<Parameters<typeof createBacklog>[0], 'nowMs'> & Pick<KeptBacklog, 'rerun' | 'asked'>,
 ): void {
-  const { rerun, ...settings } = input;
+  const { rerun, asked, ...settings } = input;
   const backlog = createBacklog({ ...settings, nowMs: host.nowMs });
   // As they are not counted among what is due.
   const except = host.state.occurrences
@@ -183,6 +200,7 @@ function add(
   const kept: KeptBacklog = {
     ...backlog,
     ...(rerun !== undefined && { rerun }),
+    ...(asked !== undefined && { asked }),
     ...(except.length > 0 && { except }),
   };
   host.state.backlogs = [...host.state.backlogs, kept];
@@ -206,9 +224,9 @@ export function deleteBacklogs(host: Host): void {
 }
 
 /** Asked for again by its key it is not another: its rows would have the same keys. */
-function remember({ state }: Host, { id, kind, left, done }: KeptBacklog): void {
-  if (kind !== 'backfill') return;
-  state.backfilled = [...(state.backfilled ?? []), { id, instants: left + done }].slice(-BACKFILLS_KEPT_MAX);
+function remember({ state }: Host, backlog: KeptBacklog): void {
+  if (backlog.kind !== 'backfill') return;
+  state.backfilled = [...(state.backfilled ?? []), summed(backlog)].slice(-BACKFILLS_KEPT_MAX);
 }
 
 function drop(host: Host, backlog: KeptBacklog, outcome: 'dropped' | 'deleted', reason: string): void {

@@ -22,6 +22,12 @@ import {
   scheduleUpdates,
 } from '../../src/contract/messages.ts';
 
+interface Unreadable {
+  readonly kind: 'unreadable';
+  readonly problem: string;
+  readonly field?: string;
+}
+
 /** `reply` is there for an update: it must be settled, with an answer or an ApplicationFailure. */
 export interface Note {
   /**
@@ -29,7 +35,7 @@ export interface Note {
    * may have changed places with signals.
    */
   readonly token: string;
-  readonly message: ScheduleMessage | { readonly kind: 'unreadable'; readonly problem: string };
+  readonly message: ScheduleMessage | Unreadable;
   readonly reply?: Trigger<unknown>;
 }
 
@@ -40,8 +46,7 @@ export interface Inbox {
 export function openInbox(describe: () => ScheduleDescription): Inbox {
   const inbox: Inbox = { notes: [] };
   const leave = (checked: Checked, token: string, reply?: Trigger<unknown>): void => {
-    const message =
-      'problem' in checked ? ({ kind: 'unreadable', problem: checked.problem } as const) : checked.message;
+    const message = 'problem' in checked ? ({ kind: 'unreadable', ...checked } as const) : checked.message;
     inbox.notes.push({ token, message, ...(reply !== undefined && { reply }) });
   };
 
@@ -80,7 +85,13 @@ function answerUpdate(
     {
       validator: (payload?: unknown) => {
         const checked = checkScheduleMessage(kind, payload);
-        if ('problem' in checked) throw ApplicationFailure.nonRetryable(checked.problem, 'InvalidInput');
+        if (!('problem' in checked)) return;
+        const { problem, field } = checked;
+        throw ApplicationFailure.nonRetryable(
+          problem,
+          'InvalidInput',
+          ...(field === undefined ? [] : [{ field }]),
+        );
       },
     },
   );

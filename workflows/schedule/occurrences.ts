@@ -6,12 +6,13 @@ import type { Trigger } from '../../src/contract/activities.ts';
 import { isoInstant } from '../../src/contract/ids.ts';
 import type { Outcome } from '../../src/contract/ledger.ts';
 import { type OccurrenceRequest, parseInstant } from '../../src/contract/messages.ts';
+import { YEAR_MAX } from '../../src/core/cron/civil.ts';
 import { triggerRow } from '../../src/core/fires.ts';
 import { OCCURRENCES_MAX, WAKE_EARLY_MS } from '../../src/core/limits.ts';
 import { local } from '../local-activities.ts';
 import { fireOf, type Host, nowOf, owner } from './host.ts';
 import { enqueue, spendRun } from './queue.ts';
-import { Refusal } from './refusal.ts';
+import { refuse } from './refusal.ts';
 import { book, count, type KeptOccurrence, type ScheduleState } from './state.ts';
 
 export async function changeOccurrence(host: Host, request: OccurrenceRequest): Promise<void> {
@@ -19,20 +20,34 @@ export async function changeOccurrence(host: Host, request: OccurrenceRequest): 
   const nominalMs = parseInstant(request.at) ?? 0;
   const kept = state.occurrences.find((occurrence) => occurrence.nominalMs === nominalMs);
   if (request.act === 'restore') {
-    if (kept === undefined) refuse('at', `${request.at} is neither skipped, moved nor held`);
-    if (kept.ran === true) refuse('at', `${request.at} has run already, ${describeAct(kept)}`);
+    if (kept === undefined)
+      refuse('changeOccurrence', 'at', `${request.at} is neither skipped, moved nor held`);
+    if (kept.ran === true)
+      refuse('changeOccurrence', 'at', `${request.at} has run already, ${describeAct(kept)}`);
     restore(host, kept);
     return;
   }
   if (kept !== undefined) {
-    refuse('at', `${request.at} is ${describeAct(kept)} already: restore it first (act "restore")`);
+    refuse(
+      'changeOccurrence',
+      'at',
+      `${request.at} is ${describeAct(kept)} already: restore it first (act "restore")`,
+    );
   }
   const { toMs } = readMove(host, request);
   if (state.occurrences.length >= OCCURRENCES_MAX) {
-    refuse('at', `${OCCURRENCES_MAX} occurrences are skipped, moved or held already: restore some first`);
+    refuse(
+      'changeOccurrence',
+      'at',
+      `${OCCURRENCES_MAX} occurrences are skipped, moved or held already: restore some first`,
+    );
   }
   if (state.timing.kind !== 'absolute') {
-    refuse('at', 'only a schedule with fixed nominal times has occurrences that can be changed');
+    refuse(
+      'changeOccurrence',
+      'at',
+      'only a schedule with fixed nominal times has occurrences that can be changed',
+    );
   }
   const dueMs = await local.dueTimeOf({
     scheduleId: host.id,
@@ -40,11 +55,17 @@ export async function changeOccurrence(host: Host, request: OccurrenceRequest): 
     nominalMs,
   });
   if (dueMs === undefined) {
-    refuse('at', `${request.at} is no nominal time of this schedule: \`escapement next\` lists them`);
+    refuse(
+      'changeOccurrence',
+      'at',
+      `${request.at} is no nominal time of this schedule: \`escapement next\` lists them`,
+    );
   }
   if (dueMs <= nowOf(host)) {
-    refuse('at', `${request.at} has passed: run it by hand, or by a backfill`);
+    refuse('changeOccurrence', 'at', `${request.at} has passed: run it by hand, or by a backfill`);
   }
+  if (toMs === dueMs)
+    refuse('changeOccurrence', 'to', `${request.at} is due then as it is: name another instant`);
   const { act, actor, reason } = request;
   state.occurrences = [
     ...state.occurrences,
@@ -61,20 +82,22 @@ export async function changeOccurrence(host: Host, request: OccurrenceRequest): 
 
 function readMove(host: Host, { act, to }: OccurrenceRequest): { readonly toMs?: number } {
   if (act !== 'move') {
-    if (to !== undefined) refuse('to', `is for act "move" only, not for "${act}": remove it`);
+    if (to !== undefined)
+      refuse('changeOccurrence', 'to', `is for act "move" only, not for "${act}": remove it`);
     return {};
   }
   const toMs = parseInstant(to);
-  if (toMs === undefined) refuse('to', 'is missing: give the instant at which it is to run');
-  if (toMs <= nowOf(host)) refuse('to', `${to} has passed: move it to a later instant`);
+  if (toMs === undefined)
+    refuse('changeOccurrence', 'to', 'is missing: give the instant at which it is to run');
+  if (toMs <= nowOf(host)) refuse('changeOccurrence', 'to', `${to} has passed: move it to a later instant`);
+  if (new Date(toMs).getUTCFullYear() > YEAR_MAX) {
+    refuse('changeOccurrence', 'to', `${to} is beyond ${YEAR_MAX}: move it to an earlier instant`);
+  }
   return { toMs };
 }
 
-function refuse(field: string, problem: string): never {
-  throw new Refusal('InvalidInput', `changeOccurrence: field "${field}": ${problem}`);
-}
-
-function describeAct({ act, toMs }: KeptOccurrence): string {
+/** In words, after `is` or the like. */
+export function describeAct({ act, toMs }: KeptOccurrence): string {
   return act === 'skip' ? 'skipped' : act === 'hold' ? 'held' : `moved to ${isoInstant(toMs ?? 0)}`;
 }
 
@@ -84,6 +107,7 @@ function restore(host: Host, occurrence: KeptOccurrence): void {
   if (occurrence.act === 'move' && occurrence.dueMs <= nowOf(host)) {
     const at = isoInstant(occurrence.nominalMs);
     refuse(
+      'changeOccurrence',
       'at',
       `${at} has passed, and it is ${describeAct(occurrence)}: it can no longer run at its own time`,
     );

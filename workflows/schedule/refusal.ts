@@ -9,3 +9,8 @@ export class Refusal extends Error {
     super(message);
   }
 }
+
+/** @throws Refusal that names the field of the message */
+export function refuse(message: string, field: string, problem: string): never {
+  throw new Refusal('InvalidInput', `${message}: field "${field}": ${problem}`, { field });
+}

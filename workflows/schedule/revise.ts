@@ -1,15 +1,20 @@
 /** Changing what a schedule is: a new definition, an older one again, a calendar that has changed. Acts from now on. */
 import type { PlanRequest } from '../../src/contract/activities.ts';
+import { isoInstant } from '../../src/contract/ids.ts';
 import type { ChangeNote, ChangeRequest, Revision, RevertRequest } from '../../src/contract/messages.ts';
 import type { ScheduleDefinition } from '../../src/contract/schedule.ts';
 import { PLAN_AHEAD, REVISIONS_BYTES_MAX, REVISIONS_KEPT_MAX } from '../../src/core/limits.ts';
 import { local } from '../local-activities.ts';
 import { carryOut } from './carry-out.ts';
 import { feed, type Host, nowOf, planFrom, replan } from './host.ts';
-import { Refusal } from './refusal.ts';
+import { describeAct } from './occurrences.ts';
+import { Refusal, refuse } from './refusal.ts';
 import { awaitEnd, needsEnds } from './runs.ts';
-import type { KeptOccurrence, ScheduleState } from './state.ts';
+import { type KeptOccurrence, noteProblem, type ScheduleState } from './state.ts';
 import { closeSpans } from './suspend.ts';
+
+/** Single times named in one problem. */
+const GONE_SHOWN_MAX = 5;
 
 /** @throws Refusal where it was made for another revision, or cannot be used */
 export async function change(host: Host, request: ChangeRequest): Promise<void> {
@@ -24,10 +29,8 @@ export async function revert(host: Host, request: RevertRequest): Promise<void> 
   const kept = state.revisions.find(({ revision }) => revision === request.to);
   if (kept === undefined) {
     const known = state.revisions.map(({ revision }) => revision).join(', ') || 'none';
-    throw new Refusal(
-      'InvalidInput',
-      `revert: field "to": revision ${request.to} is not kept: those before ${state.revision} that are, are ${known}`,
-    );
+    const problem = `revision ${request.to} is not kept: those before ${state.revision} that are, are ${known}`;
+    refuse('revert', 'to', problem);
   }
   const { actor, reason = `back to revision ${request.to}` } = request;
   const note = { reason, ...(actor !== undefined && { actor }) };
@@ -50,6 +53,8 @@ async function revise(
   { actor, reason }: ChangeNote,
 ): Promise<void> {
   const { state } = host;
+  // What fell due before belongs to the old definition; where much did, more falls due meanwhile.
+  if (host.starts.length > 0) await carryOut(host);
   const nowMs = nowOf(host);
   const planned = await local.plan({
     scheduleId: host.id,
@@ -62,10 +67,9 @@ async function revise(
   const { definition } = planned;
   if (JSON.stringify(definition) === JSON.stringify(state.definition)) return;
 
-  // What fell due before, and the stretches until now, belong to the old definition.
-  if (host.starts.length > 0) await carryOut(host);
+  // As the stretches until now do.
   await closeSpans(host, nowMs);
-  const occurrences = await stillNamed(host, definition);
+  const occurrences = await stillNamed(host, definition, nowMs);
   const before = { revision: state.revision, atMs: state.changedAtMs, ...state.changed };
   state.revisions = keep([...state.revisions, { ...before, definition: state.definition }]);
   keepSpecOfBacklogs(state, definition);
@@ -78,6 +82,7 @@ async function revise(
   state.changedAtMs = nowMs;
   state.changed = { ...(actor !== undefined && { actor }), ...(reason !== undefined && { reason }) };
   state.plan = planFrom(planned, nowMs);
+  noteGone(state, nowMs, message, occurrences);
   state.occurrences = occurrences;
   if (planned.timing.kind !== 'relative') delete state.waitingFor;
   // A run that was started when nobody had to know its end.
@@ -98,19 +103,44 @@ function keepSpecOfBacklogs(state: ScheduleState, { spec: next }: ScheduleDefini
   state.backlogs = state.backlogs.map((backlog) => ({ spec, ...backlog }));
 }
 
-/** What was said of single nominal times holds for those that the new spec names too; what has left its time already stays. */
-async function stillNamed({ id, state }: Host, definition: ScheduleDefinition) {
+/**
+ * What was said of single nominal times holds for those that the new spec names too. What has left its time already stays: it
+ * is owed, or it has run and must not run again.
+ */
+async function stillNamed(
+  { id, state }: Host,
+  definition: ScheduleDefinition,
+  nowMs: number,
+): Promise<readonly KeptOccurrence[]> {
   const named: KeptOccurrence[] = [];
   for (const occurrence of state.occurrences) {
-    const { nominalMs, act, isDue } = occurrence;
-    if (isDue === true || act === 'move') {
+    const { nominalMs, ran } = occurrence;
+    if (occurrence.dueMs <= nowMs) {
       named.push(occurrence);
       continue;
     }
     const dueMs = await local.dueTimeOf({ scheduleId: id, definition, nominalMs });
     if (dueMs !== undefined) named.push({ ...occurrence, dueMs });
+    else if (ran === true) named.push(occurrence);
   }
   return named;
+}
+
+/** Says which single times are forgotten: a run that somebody has moved will not come. */
+function noteGone(
+  state: ScheduleState,
+  nowMs: number,
+  message: string,
+  left: readonly KeptOccurrence[],
+): void {
+  const kept = new Set(left.map(({ nominalMs }) => nominalMs));
+  const gone = state.occurrences.filter(({ nominalMs }) => !kept.has(nominalMs));
+  if (gone.length === 0) return;
+  const shown = gone
+    .slice(0, GONE_SHOWN_MAX)
+    .map((one) => `${isoInstant(one.nominalMs)} (${describeAct(one)})`);
+  const more = gone.length > GONE_SHOWN_MAX ? ` and ${gone.length - GONE_SHOWN_MAX} more` : '';
+  noteProblem(state, nowMs, `${message}: no time of the new spec any more: ${shown.join(', ')}${more}`);
 }
 
 function setRunsLeft(state: ScheduleState, limitedRuns: ScheduleDefinition['limitedRuns']): void {

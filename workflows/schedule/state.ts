@@ -64,6 +64,19 @@ export interface KeptBacklog extends Backlog {
   readonly except?: readonly number[];
   /** By which its times are told, where the schedule has another since. */
   readonly spec?: ScheduleSpec;
+  /** Of a backfill: the stretch that its key stands for. */
+  readonly asked?: AskedStretch;
+}
+
+/** (fromMs, toMs], as somebody has named it. */
+export interface AskedStretch {
+  readonly fromMs: number;
+  readonly toMs: number;
+}
+
+/** A backfill that is over. */
+export interface OverBackfill extends BacklogResult {
+  readonly asked?: AskedStretch;
 }
 
 export interface ScheduleState {
@@ -97,7 +110,7 @@ export interface ScheduleState {
   pending: readonly Trigger[];
   backlogs: readonly KeptBacklog[];
   /** Backfills that are over, newest last: their keys ask for nothing new. */
-  backfilled?: readonly BacklogResult[];
+  backfilled?: readonly OverBackfill[];
   reruns: number;
   occurrences: readonly KeptOccurrence[];
   /** Automatic fires that may still start, where they are limited. */

@@ -1,12 +1,13 @@
 /**
  * Switching a schedule off and holding it: enable, disable, pause, resume. What falls due meanwhile is booked as one stretch
- * when it ends, and nothing of it is replayed.
+ * when it ends, and nothing of it is replayed. Each is idempotent, but that another `until` takes the place of the first.
  */
 import { isoInstant } from '../../src/contract/ids.ts';
 import type { ChangeNote, Suspension } from '../../src/contract/messages.ts';
 import { spanRow } from '../../src/core/fires.ts';
 import { feed, type Host, nowOf, owner, reachesBeyond, replan } from './host.ts';
 import { passOccurrences } from './occurrences.ts';
+import { refuse } from './refusal.ts';
 import { book } from './state.ts';
 
 type SuspendMessage = ChangeNote & { readonly untilMs?: number };
@@ -20,9 +21,14 @@ export async function enable(host: Host, nowMs = nowOf(host)): Promise<void> {
   feed(host, { kind: 'enable' }, nowMs);
 }
 
+/** @throws Refusal where its `until` has passed */
 export async function disable(host: Host, request: SuspendMessage): Promise<void> {
   const { state } = host;
-  if (state.disabled !== undefined) return;
+  refusePassed(host, 'disable', request);
+  if (state.disabled !== undefined) {
+    state.disabled = withUntil(state.disabled, request);
+    return;
+  }
   const nowMs = nowOf(host);
   await closeSpan(host, 'paused', nowMs);
   delete state.waitingFor;
@@ -30,12 +36,28 @@ export async function disable(host: Host, request: SuspendMessage): Promise<void
   feed(host, { kind: 'disable' }, nowMs);
 }
 
+/** @throws Refusal where its `until` has passed */
 export function pause(host: Host, request: SuspendMessage): void {
   const { state } = host;
-  if (state.paused !== undefined) return;
+  refusePassed(host, 'pause', request);
+  if (state.paused !== undefined) {
+    state.paused = withUntil(state.paused, request);
+    return;
+  }
   const nowMs = nowOf(host);
   state.paused = { ...request, sinceMs: nowMs };
   feed(host, { kind: 'scheduleChanged' }, nowMs);
+}
+
+function refusePassed(host: Host, message: string, { untilMs }: SuspendMessage): void {
+  if (untilMs === undefined || untilMs > nowOf(host)) return;
+  refuse(message, 'until', `${isoInstant(untilMs)} has passed: give a later instant, or none`);
+}
+
+/** The first stays, with who and why, unless it is to end at another instant. */
+function withUntil(span: Suspension, request: SuspendMessage): Suspension {
+  const { untilMs } = request;
+  return untilMs === undefined || untilMs === span.untilMs ? span : { ...span, ...request };
 }
 
 export function pauseAfterFailure(host: Host, invocationId: string): void {

@@ -18,7 +18,7 @@ import type { Host } from './host.ts';
 import type { Note } from './inbox.ts';
 import { changeOccurrence } from './occurrences.ts';
 import { enqueue, settle } from './queue.ts';
-import { Refusal } from './refusal.ts';
+import { Refusal, refuse } from './refusal.ts';
 import { calendarChanged, change, revert } from './revise.ts';
 import { runEnded } from './run-ends.ts';
 import { describe, noteProblem } from './state.ts';
@@ -49,7 +49,11 @@ const LATER = Symbol('later');
 async function follow(host: Host, { token, message, reply }: Note): Promise<unknown> {
   switch (message.kind) {
     case 'unreadable':
-      throw new Refusal('InvalidInput', message.problem);
+      throw new Refusal(
+        'InvalidInput',
+        message.problem,
+        message.field === undefined ? {} : { field: message.field },
+      );
     case 'enable':
       return await enable(host);
     case 'disable':
@@ -100,7 +104,7 @@ function trigger(
   const { triggering } = host.state.definition;
   if (overlap !== undefined && triggering !== undefined) {
     const problem = `"${overlap}" cannot be followed: the schedule has the triggering policy "${triggering.kind}"`;
-    throw new Refusal('InvalidInput', `trigger: field "overlap": ${problem}`);
+    refuse('trigger', 'overlap', problem);
   }
   const asked = triggerOf(host, request, token);
   const circle = circleOf(host, request);
@@ -139,7 +143,7 @@ function triggerOf({ id, names, nowMs }: Host, request: TriggerRequest, token: s
   }
   const key = request.key ?? token;
   const problem = idProblem('trigger key', key);
-  if (problem !== undefined) throw new Refusal('InvalidInput', `trigger: ${problem}`);
+  if (problem !== undefined) refuse('trigger', 'key', problem);
   return {
     kind: 'manual',
     key: `manual/${token}`,
@@ -158,18 +162,14 @@ function triggerMany(
 ): void {
   if (triggers.length === 0 || triggers.length > PENDING_MAX) {
     const problem = `holds ${triggers.length}, at least 1 and at most ${PENDING_MAX} can be given`;
-    throw new Refusal('InvalidInput', `triggerMany: field "triggers": ${problem}`);
+    refuse('triggerMany', 'triggers', problem);
   }
   const requests = triggers.map((one, i) => {
     const checked = checkScheduleMessage('trigger', one);
-    if ('problem' in checked)
-      throw new Refusal('InvalidInput', `triggerMany: triggers[${i}]: ${checked.problem}`);
+    if ('problem' in checked) refuse('triggerMany', `triggers[${i}]`, checked.problem);
     // It would be refused in the middle of the list.
     if (one.overlap !== undefined && host.state.definition.triggering !== undefined) {
-      throw new Refusal(
-        'InvalidInput',
-        `triggerMany: triggers[${i}]: field "overlap" has no effect beside "triggering"`,
-      );
+      refuse('triggerMany', `triggers[${i}].overlap`, 'has no effect beside "triggering"');
     }
     triggerOf(host, one, `${token}.${i}`);
     return one;

@@ -4,7 +4,7 @@
  */
 import type { Overlap } from '../../contract/schedule.ts';
 import { assertNever } from '../assert.ts';
-import { PENDING_MAX } from '../limits.ts';
+import { boundPending, type WithInput } from './pending-bound.ts';
 
 /** A trigger that will not run. */
 export interface Settled<T> {
@@ -42,7 +42,11 @@ export function needsQueue(overlap: Overlap): boolean {
  * only for the end that they have asked for, and the newest alone: they are `bufferNewest` here. `allowAll` never has to
  * wait; where the host makes it, nothing is lost.
  */
-export function admit<T>(overlap: Overlap, pending: readonly T[], trigger: T): Admission<T> {
+export function admit<T extends WithInput>(
+  overlap: Overlap,
+  pending: readonly T[],
+  trigger: T,
+): Admission<T> {
   switch (overlap) {
     case 'skip':
       return { pending, settled: [skipped(trigger, 'a run was still going')] };
@@ -64,14 +68,9 @@ export function admit<T>(overlap: Overlap, pending: readonly T[], trigger: T): A
   }
 }
 
-function append<T>(pending: readonly T[], trigger: T): Admission<T> {
-  const all = [...pending, trigger];
-  const over = Math.max(0, all.length - PENDING_MAX);
-  const reason = `${PENDING_MAX} newer triggers waited for the run to end, and no more can`;
-  return {
-    pending: all.slice(over),
-    settled: all.slice(0, over).map((oldest) => ({ trigger: oldest, outcome: 'dropped', reason })),
-  };
+function append<T extends WithInput>(pending: readonly T[], trigger: T): Admission<T> {
+  const { kept, over } = boundPending([...pending, trigger]);
+  return { pending: kept, settled: over.map((one) => ({ ...one, outcome: 'dropped' })) };
 }
 
 function skipped<T>(trigger: T, reason: string): Settled<T> {

@@ -5,7 +5,8 @@
  */
 import type { TriggeringPolicy } from '../../contract/schedule.ts';
 import { assertNever } from '../assert.ts';
-import { LOGARITHMIC_BASE_MIN, PENDING_MAX } from '../limits.ts';
+import { LOGARITHMIC_BASE_MIN } from '../limits.ts';
+import { boundPending, type WithInput } from './pending-bound.ts';
 
 /** All that a policy asks of a trigger. */
 interface Dated {
@@ -30,18 +31,14 @@ export interface Release<T> {
 }
 
 /** Puts a trigger in its place by age, after those of the same age. Past the bound the oldest is dropped. */
-export function addPending<T extends Dated>(
+export function addPending<T extends Dated & WithInput>(
   pending: readonly T[],
   trigger: T,
 ): { readonly pending: readonly T[]; readonly dropped: readonly Dropped<T>[] } {
   const place = pending.findLastIndex(({ createdAtMs }) => createdAtMs <= trigger.createdAtMs) + 1;
   const all = [...pending.slice(0, place), trigger, ...pending.slice(place)];
-  const over = Math.max(0, all.length - PENDING_MAX);
-  const reason = `${PENDING_MAX} newer triggers were pending, and no more can be`;
-  return {
-    pending: all.slice(over),
-    dropped: all.slice(0, over).map((oldest) => ({ trigger: oldest, reason })),
-  };
+  const { kept, over } = boundPending(all);
+  return { pending: kept, dropped: over };
 }
 
 /** Decides on all that is pending (oldest first, as `addPending` keeps it) while `running` runs of the schedule are going. */

@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Overlap } from '../../../src/contract/schedule.ts';
-import { PENDING_MAX } from '../../../src/core/limits.ts';
+import { PENDING_CHARS_MAX, PENDING_MAX } from '../../../src/core/limits.ts';
 import { admit, needsQueue } from '../../../src/core/policy/overlap.ts';
 
 const RULES = {
@@ -16,16 +16,35 @@ const RULES = {
 } satisfies Record<Overlap, boolean>;
 const rules = Object.keys(RULES) as Overlap[];
 
+/** A trigger by its number. */
+interface Numbered {
+  readonly n: number;
+  readonly input?: unknown;
+}
+
+/** In short: triggers are numbers here. */
+function admitNumber(overlap: Overlap, pending: readonly number[], trigger: number) {
+  const admission = admit<Numbered>(
+    overlap,
+    pending.map((n) => ({ n })),
+    { n: trigger },
+  );
+  return {
+    pending: admission.pending.map(({ n }) => n),
+    settled: admission.settled.map((one) => ({ ...one, trigger: one.trigger.n })),
+  };
+}
+
 /** Takes triggers one after the other, all while the same run goes. */
-function admitAll(overlap: Overlap, triggers: readonly number[]) {
-  let pending: readonly number[] = [];
+function admitAll(overlap: Overlap, triggers: readonly Numbered[]) {
+  let pending: readonly Numbered[] = [];
   const settled = [];
   for (const trigger of triggers) {
     const admission = admit(overlap, pending, trigger);
     pending = admission.pending;
-    settled.push(...admission.settled);
+    settled.push(...admission.settled.map((one) => ({ ...one, trigger: one.trigger.n })));
   }
-  return { pending, settled };
+  return { pending: pending.map(({ n }) => n), settled };
 }
 
 test.each(Object.entries(RULES))('%s: its triggers wait for the end of the run: %s', (overlap, waits) => {
@@ -48,13 +67,13 @@ describe('three triggers come while one run goes', () => {
     { overlap: 'terminateOther', pending: [3], settled: [superseded(1), superseded(2)] },
     { overlap: 'allowAll', pending: [1, 2, 3], settled: [] },
   ])('$overlap', ({ overlap, pending, settled }) => {
-    expect(admitAll(overlap, [1, 2, 3])).toEqual({ pending, settled });
+    expect(admitAll(overlap, [{ n: 1 }, { n: 2 }, { n: 3 }])).toEqual({ pending, settled });
   });
 });
 
 describe('a rule that was changed while triggers wait', () => {
   test('to bufferNewest: the newest alone is left', () => {
-    const { pending, settled } = admit('bufferNewest', [1, 2, 3], 4);
+    const { pending, settled } = admitNumber('bufferNewest', [1, 2, 3], 4);
     expect(pending).toEqual([4]);
     expect(settled.map(({ trigger, outcome }) => [trigger, outcome])).toEqual([
       [1, 'superseded'],
@@ -64,22 +83,40 @@ describe('a rule that was changed while triggers wait', () => {
   });
 
   test.each(['bufferOne', 'skip'] as const)('to %s: those that were let in wait on', (overlap) => {
-    expect(admit(overlap, [1, 2, 3], 4)).toMatchObject({
+    expect(admitNumber(overlap, [1, 2, 3], 4)).toMatchObject({
       pending: [1, 2, 3],
       settled: [{ trigger: 4, outcome: 'skipped-overlap' }],
     });
   });
 });
 
-test('bufferAll keeps its bound, drops the oldest and says so', () => {
-  const triggers = Array.from({ length: PENDING_MAX + 2 }, (_, n) => n);
-  const reason = `${PENDING_MAX} newer triggers waited for the run to end, and no more can`;
-  expect(admitAll('bufferAll', triggers)).toEqual({
-    pending: triggers.slice(2),
-    settled: [
+describe('bufferAll keeps its bounds, drops the oldest and says so', () => {
+  test('so many triggers', () => {
+    const triggers = Array.from({ length: PENDING_MAX + 2 }, (_, n) => ({ n }));
+    const reason = `${PENDING_MAX} newer triggers were pending, and no more can be`;
+    const { pending, settled } = admitAll('bufferAll', triggers);
+    expect(pending).toEqual(triggers.slice(2).map(({ n }) => n));
+    expect(settled).toEqual([
       { trigger: 0, outcome: 'dropped', reason },
       { trigger: 1, outcome: 'dropped', reason },
-    ],
+    ]);
+  });
+
+  test('so much input', () => {
+    const input = 'x'.repeat(PENDING_CHARS_MAX / 4 - 2);
+    const triggers = [{ n: 0, input }, { n: 1 }, ...[2, 3, 4, 5].map((n) => ({ n, input }))];
+    const reason = `newer triggers were pending, and their inputs together have at most ${PENDING_CHARS_MAX} characters`;
+    const { pending, settled } = admitAll('bufferAll', triggers);
+    expect(pending).toEqual([1, 2, 3, 4, 5]);
+    expect(settled).toEqual([{ trigger: 0, outcome: 'dropped', reason }]);
+  });
+
+  test('a single trigger has its place, whatever its input', () => {
+    const one = { n: 1, input: 'x'.repeat(PENDING_CHARS_MAX + 1) };
+    expect(admitAll('bufferAll', [{ n: 0 }, one])).toMatchObject({
+      pending: [1],
+      settled: [{ trigger: 0, outcome: 'dropped' }],
+    });
   });
 });
 
@@ -90,7 +127,7 @@ test('whatever the rules in turn, each trigger waits or is settled, once; the or
       const settled: number[] = [];
       for (const [n, overlap] of turns.entries()) {
         const before = structuredClone(pending);
-        const admission = admit(overlap, pending, n);
+        const admission = admitNumber(overlap, pending, n);
         expect(pending).toEqual(before);
         pending = admission.pending;
         settled.push(...admission.settled.map(({ trigger }) => trigger));
