@@ -231,10 +231,13 @@ function unaccounted({ id, everyMs, createdAtMs, untilMs, rows }: SeenSchedule):
   const automatic = rows.filter(({ kind }) => kind === 'fire' || kind === 'span');
   const due = Math.floor(untilMs / everyMs) - Math.floor(createdAtMs / everyMs);
   const counted = automatic.reduce((sum, { count }) => sum + count, 0);
-  const wrong = counted === due ? [] : [`${id} had ${due} due times, its rows count ${counted}`];
+  const stretch = `from ${iso(createdAtMs)} to ${iso(untilMs)}`;
+  const told = automatic.map(({ outcome, toMs, count }) => `${count} ${outcome} to ${iso(toMs)}`).join(', ');
+  const wrong =
+    counted === due ? [] : [`${id} had ${due} due times ${stretch}, its rows count ${counted}: ${told}`];
   const fires = automatic.filter(({ kind }) => kind === 'fire').map(({ toMs }) => toMs);
   const twice = fires.filter((atMs, i) => fires.indexOf(atMs) !== i);
-  return [...wrong, ...twice.map((atMs) => `${id} has two rows for ${new Date(atMs).toISOString()}`)];
+  return [...wrong, ...twice.map((atMs) => `${id} has two rows for ${iso(atMs)}`)];
 }
 
 function lost({ schedules, executions, asked, results }: Seen): readonly string[] {
@@ -264,6 +267,10 @@ function overrun(
     const capacity = capacities[workerId] ?? 0;
     return now > capacity ? [`worker ${workerId} (pid ${pid}) ran ${now} units of ${capacity}`] : [];
   });
+}
+
+function iso(ms: number): string {
+  return new Date(ms).toISOString();
 }
 
 function grouped<T>(items: readonly T[], keyOf: (item: T) => string): ReadonlyMap<string, T[]> {

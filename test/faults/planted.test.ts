@@ -94,7 +94,9 @@ describe('in the database', () => {
         UPDATE ${SCHEMA}.workers SET used = used - OLD.size WHERE pool_id = OLD.pool_id AND id = OLD.worker_id;
         RETURN NULL;
       END $$;
-      CREATE TRIGGER again AFTER DELETE ON ${SCHEMA}.allocs FOR EACH ROW EXECUTE FUNCTION ${SCHEMA}.again()`);
+      -- By the end of the transaction, when what the release itself changed has been seen.
+      CREATE CONSTRAINT TRIGGER again AFTER DELETE ON ${SCHEMA}.allocs DEFERRABLE INITIALLY DEFERRED
+        FOR EACH ROW EXECUTE FUNCTION ${SCHEMA}.again()`);
     const one = await stage.granted('one');
     await stage.granted('two');
     await stage.finish(one);
