@@ -7,7 +7,7 @@ import { eachAtOnce } from '../client/each-at-once.ts';
 import type { ScheduleHandle } from '../client/schedule-handle.ts';
 import type { Scheduler } from '../client/scheduler.ts';
 import { AlreadyExistsError, InvalidInputError, NotExistsError } from '../contract/errors.ts';
-import { print, table } from './output.ts';
+import { print, table, warn } from './output.ts';
 import { type CalendarChoice, calendarIdsOf, restoreCalendars } from './restore-calendars.ts';
 import { onItsGrid } from './restore-grid.ts';
 import { restoreOccurrences } from './restore-occurrences.ts';
@@ -38,6 +38,7 @@ const PACE = { atOnce: 5, perSecond: 20 };
 
 export async function restoreSnapshot(path: string, options: RestoreOptions): Promise<void> {
   const found = await readSnapshot(path);
+  warnOfMissing(found?.snapshot.unanswered ?? []);
   const entries = chosen(path, found?.snapshot.schedules ?? [], options.only);
   const named = new Set(entries.flatMap(calendarIdsOf));
   const calendars = (found?.snapshot.calendars ?? []).filter(({ id }) => named.has(id));
@@ -63,6 +64,14 @@ export async function restoreSnapshot(path: string, options: RestoreOptions): Pr
     ({ outcome }) => outcome === 'failed' || outcome === 'differs',
   );
   if (wrong) process.exitCode = 1;
+}
+
+function warnOfMissing(unanswered: NonNullable<Snapshot['unanswered']>): void {
+  const why = 'is not in the snapshot, as it gave no answer when that was taken: an older one may have it';
+  warn(
+    'warning',
+    unanswered.map(({ id }) => `schedule "${id}" ${why}`),
+  );
 }
 
 async function restoreAll(

@@ -64,6 +64,8 @@ const content = z.object({
   deployment: z.string(),
   calendars: z.array(calendar).default([]),
   schedules: z.array(entry),
+  /** Those that were there and gave no answer: they are missing from `schedules`. */
+  unanswered: z.array(z.object({ id: z.string(), reason: z.string() })).optional(),
 });
 
 export type SnapshotEntry = z.infer<typeof entry>;
@@ -164,10 +166,26 @@ async function newestIn(folder: string): Promise<string | undefined> {
   return name === undefined ? undefined : join(folder, name);
 }
 
-/** Removes all but the newest; files of other names are left alone. */
+/**
+ * Removes all but the newest; files of other names are left alone. Where none of those lacks nobody, the newest that does is
+ * left too: what gives no answer for long must not be forgotten.
+ */
 export async function keepNewest(folder: string, keep: number): Promise<void> {
-  const names = await snapshotsIn(folder);
-  for (const name of names.slice(0, Math.max(0, names.length - keep))) {
-    await rm(join(folder, name), { force: true });
+  const names = (await snapshotsIn(folder)).toReversed();
+  const older = names.slice(keep);
+  if (older.length === 0) return;
+  const kept = await newestWhole(folder, names);
+  for (const name of older) {
+    if (name !== kept) await rm(join(folder, name), { force: true });
   }
+}
+
+/** Of the names, newest first, the first that lacks nobody. */
+async function newestWhole(folder: string, names: readonly string[]): Promise<string | undefined> {
+  for (const name of names) {
+    // A file that is damaged lacks everybody.
+    const found = await readSnapshot(join(folder, name)).catch(() => undefined);
+    if (found !== undefined && found.snapshot.unanswered === undefined) return name;
+  }
+  return undefined;
 }

@@ -4,6 +4,7 @@
  */
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { ASKED_AT_ONCE, createAsking } from '../client/ask-schedules.ts';
 import { eachAtOnce } from '../client/each-at-once.ts';
 import type { GatewayClient } from '../client/gateway-client.ts';
 import { Scheduler } from '../client/scheduler.ts';
@@ -12,7 +13,7 @@ import { isoInstant } from '../contract/ids.ts';
 import type { Occurrence, ScheduleDescription, Suspension } from '../contract/messages.ts';
 import { formatDuration } from '../core/duration.ts';
 import { serveHealth } from '../worker/health.ts';
-import { counted, print } from './output.ts';
+import { counted, print, warn } from './output.ts';
 import { live, whenUp } from './process-life.ts';
 import { createLog } from './process-log.ts';
 import { calendarIdsOf, contentOf } from './restore-calendars.ts';
@@ -36,24 +37,36 @@ export type SnapshotOptions = GlobalOptions & {
   readonly healthPort?: number;
 };
 
-const ASKED_AT_ONCE = 10;
-
-/** @throws UnavailableError where a schedule, or the gateway for a calendar, does not answer: a snapshot has all of them or is none */
+/**
+ * Of all schedules that answer; it names those that do not.
+ * @throws UnavailableError where none of them answers, or the gateway does not for a calendar
+ */
 async function takeSnapshot({ schedules, names, gateway }: Scheduler): Promise<Snapshot> {
   const takenAt = isoInstant(Date.now());
-  const entries = await eachAtOnce(schedules.list(), { atOnce: ASKED_AT_ONCE }, async ({ id }) => {
+  const ask = createAsking(schedules);
+  const asked = await eachAtOnce(schedules.list(), { atOnce: ASKED_AT_ONCE }, async ({ id }) => {
     const seenAtMs = Date.now();
-    try {
-      return [entryOf(await schedules.get(id).describe(), seenAtMs)];
-    } catch (error) {
-      // Deleted since it was listed.
-      if (error instanceof NotExistsError) return [];
-      throw error;
-    }
+    return { id, seenAtMs, answer: await ask(id) };
   });
-  const sorted = entries.flat().toSorted((a, b) => (a.id < b.id ? -1 : 1));
+  const entries = asked.flatMap(({ seenAtMs, answer }) =>
+    answer.kind === 'said' ? [entryOf(answer.description, seenAtMs)] : [],
+  );
+  const silent = asked.flatMap(({ id, answer }) =>
+    answer.kind === 'silent' ? [{ id, error: answer.error }] : [],
+  );
+  const [first] = silent;
+  if (first !== undefined && entries.length === 0) throw first.error;
+  const sorted = entries.toSorted(byId);
   const calendars = await calendarsOf(gateway, sorted);
-  return { takenAt, deployment: names.deployment, calendars, schedules: sorted };
+  const unanswered = silent.toSorted(byId).map(({ id, error }) => ({ id, reason: error.message }));
+  return {
+    ...{ takenAt, deployment: names.deployment, calendars, schedules: sorted },
+    ...(unanswered.length > 0 && { unanswered }),
+  };
+}
+
+function byId(a: { readonly id: string }, b: { readonly id: string }): number {
+  return a.id < b.id ? -1 : 1;
 }
 
 /** Those that the schedules name and that are there; without any the gateway is not asked. */
@@ -95,9 +108,17 @@ function occurrenceOf({ nominalMs, act, toMs, reason, actor }: Occurrence) {
   return { at: isoInstant(nominalMs), act, ...defined({ to, reason, actor }) };
 }
 
-/** One snapshot: into a file, into a folder under a name of its own, or to stdout. */
+/**
+ * One snapshot: into a file, into a folder under a name of its own, or to stdout. The process ends with exit code 1 where a
+ * schedule is missing from it.
+ */
 export async function snapshotOnce(options: SnapshotOptions): Promise<void> {
   const snapshot = await withScheduler(options, takeSnapshot);
+  const { unanswered } = snapshot;
+  if (unanswered !== undefined) {
+    warn('warning', unanswered.map(missingText));
+    process.exitCode = 1;
+  }
   const { to } = options;
   if (to === undefined) {
     process.stdout.write(snapshotText(snapshot));
@@ -108,10 +129,20 @@ export async function snapshotOnce(options: SnapshotOptions): Promise<void> {
   const count = snapshot.schedules.length;
   const { takenAt } = snapshot;
   print(
-    { json: { path, takenAt, schedules: count }, text: `${counted(count, 'schedule')} written to ${path}` },
+    {
+      json: { path, takenAt, schedules: count, unanswered },
+      text: `${counted(count, 'schedule')} written to ${path}`,
+    },
     options,
   );
 }
+
+function missingText({ id, reason }: { readonly id: string; readonly reason: string }): string {
+  return `schedule "${id}" is missing from the snapshot: ${reason}`;
+}
+
+/** What the health address shows. */
+type Latest = Partial<Pick<Snapshot, 'takenAt' | 'unanswered'>> & { schedules?: number; failure?: string };
 
 /** Runs until SIGTERM or SIGINT; the snapshot under way is finished. Answers the exit code. @throws InvalidInputError */
 export function runSnapshots(options: SnapshotOptions & { readonly every: number }): Promise<number> {
@@ -122,7 +153,8 @@ export function runSnapshots(options: SnapshotOptions & { readonly every: number
   }
   const log = createLog();
   return live(async ({ stop, closing }) => {
-    const latest: { takenAt?: string; schedules?: number; failure?: string } = {};
+    const latest: Latest = {};
+    let told = new Set<string>();
     const health = await serveHealth({
       port: options.healthPort ?? 0,
       report: () => ({
@@ -147,7 +179,11 @@ export function runSnapshots(options: SnapshotOptions & { readonly every: number
         await keepNewest(folder, keep);
         if (latest.failure !== undefined) log.info('snapshots are taken again');
         delete latest.failure;
-        Object.assign(latest, { takenAt: snapshot.takenAt, schedules: snapshot.schedules.length });
+        const { takenAt, unanswered = [], schedules } = snapshot;
+        Object.assign(latest, { takenAt, unanswered, schedules: schedules.length });
+        for (const one of unanswered)
+          if (!told.has(one.id)) log.warn(missingText(one), { scheduleId: one.id });
+        told = new Set(unanswered.map(({ id }) => id));
       } catch (error) {
         const failure = error instanceof Error ? error.message : String(error);
         if (latest.failure !== failure) log.error('no snapshot could be taken', { error });

@@ -5,13 +5,14 @@
  */
 import type { Client, WorkflowExecutionInfo } from '@temporalio/client';
 import type { Calendar } from '../contract/calendars.ts';
-import { NotExistsError, UnavailableError } from '../contract/errors.ts';
+import { NotExistsError } from '../contract/errors.ts';
 import { type Names, parseWorkflowId } from '../contract/ids.ts';
 import type { Fire } from '../contract/ledger.ts';
 import type { ScheduleDescription } from '../contract/messages.ts';
 import { type FireFinding, findingsOf, stretchOf } from '../core/account/findings.ts';
 import { type CompiledSpec, compileSpec } from '../core/cron/spec.ts';
 import { PAGE_LIMIT_MAX } from '../core/limits.ts';
+import { ASKED_AT_ONCE, createAsking } from './ask-schedules.ts';
 import { eachAtOnce } from './each-at-once.ts';
 import type { GatewayClient } from './gateway-client.ts';
 import type { Schedules } from './schedules.ts';
@@ -25,7 +26,7 @@ export type Finding = { readonly scheduleId: string } & (
       readonly status: 'terminated' | 'failed' | 'timed-out';
       readonly closedAtMs?: number;
     }
-  /** It cannot be asked what it is: as a rule no orchestration worker runs. */
+  /** It cannot be asked what it is: no orchestration worker runs, or its workflow fails on those that do. */
   | { readonly kind: 'no-answer'; readonly message: string }
   /** Its spec is not understood here, so nothing can be expected of it. */
   | { readonly kind: 'unreadable'; readonly message: string }
@@ -47,8 +48,6 @@ export interface WatchOptions {
 
 const GRACE_MS_DEFAULT = 30_000;
 const BACK_MS_DEFAULT = 3_600_000;
-/** Schedules asked at once: a query costs a worker a replay where the schedule is not in its cache. */
-const ASKED_AT_ONCE = 10;
 /** Pages of the ledger read for one schedule; a stretch with more rows is cut to its newer part. */
 const PAGES_MAX = 30;
 
@@ -85,41 +84,25 @@ export class Watcher {
     this.#calendars = new Map();
     const ended = await this.#ended();
     const known = new Map<string, ScheduleDescription>();
-    const unanswered = { inARow: 0 };
+    const ask = createAsking(this.#watched.schedules);
     const found = await eachAtOnce(
       this.#watched.schedules.list(),
       { atOnce: ASKED_AT_ONCE },
       async ({ id }) => {
-        const asked = await this.#ask(id, unanswered);
-        if (asked === 'gone') return [];
-        if (asked.description !== undefined) known.set(id, asked.description);
-        const findings =
-          asked.description === undefined ? [] : await this.#accountOf(asked.description, asked.atMs);
-        return [...asked.findings, ...findings].map((finding) => ({ scheduleId: id, ...finding }));
+        const askedAtMs = Date.now();
+        const asked = await ask(id);
+        if (asked.kind === 'gone') return [];
+        const said = asked.kind === 'said';
+        const description = said ? { ...NOTHING_WAITS, ...asked.description } : this.#known.get(id);
+        if (description !== undefined) known.set(id, description);
+        const silent = said ? [] : [{ kind: 'no-answer' as const, message: asked.error.message }];
+        const findings = description === undefined ? [] : await this.#accountOf(description, askedAtMs);
+        return [...silent, ...findings].map((finding) => ({ scheduleId: id, ...finding }));
       },
     );
     this.#known = known;
     const findings = [...ended, ...found.flat()];
     return { atMs, schedules: found.length + ended.length, findings };
-  }
-
-  /** A worker that is away would cost every schedule its deadline: after some in a row the others are not asked. */
-  async #ask(id: string, unanswered: { inARow: number }) {
-    const atMs = Date.now();
-    try {
-      if (unanswered.inARow >= ASKED_AT_ONCE)
-        throw new UnavailableError(`schedule "${id}"`, 'nobody answers');
-      const said = await this.#watched.schedules.get(id).describe();
-      unanswered.inARow = 0;
-      const description = { ...NOTHING_WAITS, ...said };
-      return { atMs, description, findings: [] };
-    } catch (error) {
-      if (isGone(error)) return 'gone';
-      if (!(error instanceof UnavailableError)) throw error;
-      unanswered.inARow += 1;
-      const finding = { kind: 'no-answer' as const, message: error.message };
-      return { atMs, description: this.#known.get(id), findings: [finding] };
-    }
   }
 
   async #accountOf(schedule: ScheduleDescription, nowMs: number) {
@@ -214,9 +197,4 @@ const NOTHING_WAITS = { pending: [], pendingCount: 0, backlogs: [], occurrences:
 function unlessAbsent(error: unknown): undefined {
   if (error instanceof NotExistsError) return undefined;
   throw error;
-}
-
-/** Deleted since it was listed. */
-function isGone(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'ScheduleNotExists';
 }

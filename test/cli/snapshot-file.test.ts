@@ -107,4 +107,22 @@ describe('a snapshot', () => {
     ]);
     expect((await readSnapshot(many))?.snapshot.takenAt).toBe('2026-01-03T00:00:03Z');
   });
+
+  test('that lacks somebody does not push out the last that has everybody', async () => {
+    const many = join(folder, 'partial');
+    const unanswered = [{ id: 'wedged', reason: 'it says nothing' }];
+    const take = async (second: number, lacking: Partial<Snapshot> = {}): Promise<void> => {
+      const takenAt = `2026-01-03T00:00:0${second}Z`;
+      await writeSnapshot(join(many, snapshotName(takenAt)), { ...snapshotOf(), takenAt, ...lacking });
+      await keepNewest(many, 2);
+    };
+    const seconds = () => readdirSync(many).map((name) => Number(/T00-00-(\d\d)/.exec(name)?.[1]));
+    await take(0);
+    await take(1);
+    for (const second of [2, 3, 4]) await take(second, { unanswered });
+    expect(seconds().sort()).toEqual([1, 3, 4]);
+    expect((await readSnapshot(many))?.snapshot.unanswered).toEqual(unanswered);
+    await take(5);
+    expect(seconds().sort()).toEqual([4, 5]);
+  });
 });
