@@ -7,7 +7,7 @@ import type { StartResult, Trigger } from '../src/contract/activities.ts';
 import type { Names } from '../src/contract/ids.ts';
 import type { InvocationInput } from '../src/contract/invocation.ts';
 import type { TriggerKind } from '../src/contract/ledger.ts';
-import { isRecord } from '../src/contract/messages.ts';
+import { isRecord } from '../src/contract/message-shape.ts';
 import type { ScheduleDefinition } from '../src/contract/schedule.ts';
 import { invocationAttributes, invocationStart, startRefusal } from '../src/contract/starts.ts';
 import type { CallTrigger, Why, Window } from '../src/contract/target.ts';

@@ -7,7 +7,7 @@ import { type Client, WorkflowNotFoundError } from '@temporalio/client';
 import { defaultPayloadConverter } from '@temporalio/common';
 import { type Names, parseWorkflowId } from '../src/contract/ids.ts';
 import type { InvocationInput } from '../src/contract/invocation.ts';
-import { isRecord } from '../src/contract/messages.ts';
+import { isRecord } from '../src/contract/message-shape.ts';
 import type { Grant, Store } from '../src/store/store.ts';
 import { deliverGrants } from './grants.ts';
 import { hasRecord, settleUntold } from './untold.ts';

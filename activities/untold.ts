@@ -6,7 +6,7 @@ import { type Client, WorkflowNotFoundError } from '@temporalio/client';
 import { NotExistsError } from '../src/contract/errors.ts';
 import { parseOrigin, parseWorkflowId } from '../src/contract/ids.ts';
 import type { RunRecord } from '../src/contract/ledger.ts';
-import { parseInstant } from '../src/contract/messages.ts';
+import { parseInstant } from '../src/contract/message-shape.ts';
 import type { Grant, Store, Unheard } from '../src/store/store.ts';
 import { originOf as noteOf } from './start-invocation.ts';
 

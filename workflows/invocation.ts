@@ -14,13 +14,8 @@ import {
 import { parseWorkflowId } from '../src/contract/ids.ts';
 import type { InvocationInput, InvocationResult } from '../src/contract/invocation.ts';
 import type { DeadLetter, RunError, RunStatus } from '../src/contract/ledger.ts';
-import {
-  describeInvocation,
-  invocationSignals,
-  isRecord,
-  isUndecodable,
-  parseInstant,
-} from '../src/contract/messages.ts';
+import { isRecord, isUndecodable, parseInstant } from '../src/contract/message-shape.ts';
+import { describeInvocation, invocationSignals } from '../src/contract/messages.ts';
 import type { Alloc } from '../src/contract/pools.ts';
 import { WORKFLOW_TARGET } from '../src/contract/workflow-target.ts';
 import { assertNever } from '../src/core/assert.ts';

@@ -4,7 +4,7 @@
  */
 import { InvalidArgumentError } from 'commander';
 import { idProblem } from '../contract/ids.ts';
-import { parseInstant } from '../contract/messages.ts';
+import { parseInstant } from '../contract/message-shape.ts';
 import { parseDuration } from '../core/duration.ts';
 
 /** ms since the epoch of an ISO 8601 instant with its offset. */

@@ -1,7 +1,7 @@
 /** `escapement calendar put|list|describe|delete`: speaks to the gateway only. */
 import type { Calendar, CalendarContent, CalendarTold } from '../contract/calendars.ts';
 import { InvalidInputError } from '../contract/errors.ts';
-import { isRecord } from '../contract/messages.ts';
+import { isRecord } from '../contract/message-shape.ts';
 import { card, print, section, shortInstant, table, warn } from './output.ts';
 import { defined } from './run-flags.ts';
 import { collect, type GlobalOptions, openGateway } from './session.ts';

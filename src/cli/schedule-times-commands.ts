@@ -3,7 +3,7 @@
  * schedule-commands.ts.
  */
 import { type Command, Option } from 'commander';
-import { OVERLAPS } from '../contract/messages.ts';
+import { OVERLAPS } from '../contract/message-shape.ts';
 import { decimal, id as idOf, instant, instantOrLength, limit, wholeNumber } from './arguments.ts';
 import type { ActOptions } from './schedule-acts.ts';
 import type { BackfillOptions } from './schedule-backlogs.ts';

@@ -1,6 +1,7 @@
 /** `escapement schedule trigger`: one run by hand, or with `--file` many triggers in one message. */
 import { InvalidInputError } from '../contract/errors.ts';
-import { checkScheduleMessage, type TriggerRequest, type TriggerResult } from '../contract/messages.ts';
+import { checkScheduleMessage } from '../contract/message-shape.ts';
+import type { TriggerRequest, TriggerResult } from '../contract/messages.ts';
 import type { Overlap } from '../contract/schedule.ts';
 import { PENDING_MAX } from '../core/limits.ts';
 import { awaitEnd, endText } from './invocation-end.ts';

@@ -2,7 +2,7 @@
 import { checkWithCalendars } from '../client/definition.ts';
 import { InvalidInputError } from '../contract/errors.ts';
 import { isoInstant } from '../contract/ids.ts';
-import { isRecord } from '../contract/messages.ts';
+import { isRecord } from '../contract/message-shape.ts';
 import type { ScheduleDefinition, ScheduleInput } from '../contract/schedule.ts';
 import type { CompiledSpec } from '../core/cron/spec.ts';
 import { previewOf } from '../client/preview.ts';

@@ -11,7 +11,7 @@ import { z } from 'zod';
 import type { CalendarContent } from '../contract/calendars.ts';
 import { InvalidInputError } from '../contract/errors.ts';
 import { issuesOf } from '../contract/fields.ts';
-import { isRecord } from '../contract/messages.ts';
+import { isRecord } from '../contract/message-shape.ts';
 import type { ScheduleInput } from '../contract/schedule.ts';
 
 const FORMAT = 'escapement-snapshot';

@@ -9,7 +9,7 @@ import { z } from 'zod';
 import { checkSchedule } from '../client/definition.ts';
 import { type InputIssue, InvalidInputError } from '../contract/errors.ts';
 import { idProblem } from '../contract/ids.ts';
-import { isRecord } from '../contract/messages.ts';
+import { isRecord } from '../contract/message-shape.ts';
 import type { PoolSettings } from '../contract/pools.ts';
 import type { RunInput, ScheduleInput } from '../contract/schedule.ts';
 import { durationSchema, instantSchema, issuesOf } from '../contract/fields.ts';

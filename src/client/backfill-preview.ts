@@ -4,7 +4,8 @@
  */
 import { EscapementError, type InputIssue, InvalidInputError } from '../contract/errors.ts';
 import { isoInstant } from '../contract/ids.ts';
-import { type BackfillRequest, parseInstant, type ScheduleDescription } from '../contract/messages.ts';
+import { parseInstant } from '../contract/message-shape.ts';
+import type { BackfillRequest, ScheduleDescription } from '../contract/messages.ts';
 import { compileSpec } from '../core/cron/spec.ts';
 import { dueTimes } from '../core/cron/jitter.ts';
 import { hasRun } from '../core/fires.ts';

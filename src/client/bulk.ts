@@ -4,12 +4,8 @@
  * line in the answer.
  */
 import { type InputIssue, InvalidInputError } from '../contract/errors.ts';
-import {
-  type DeleteRequest,
-  isRecord,
-  type ScheduleStateName,
-  type SuspendRequest,
-} from '../contract/messages.ts';
+import { isRecord } from '../contract/message-shape.ts';
+import type { DeleteRequest, ScheduleStateName, SuspendRequest } from '../contract/messages.ts';
 import { eachAtOnce } from './each-at-once.ts';
 import type { Schedules } from './schedules.ts';
 

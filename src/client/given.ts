@@ -1,7 +1,7 @@
 /** What callers of the SDK hand in, read or refused: ids and instants. Used by its entry points. */
 import { InvalidInputError } from '../contract/errors.ts';
 import { idProblem } from '../contract/ids.ts';
-import { isRecord, parseInstant } from '../contract/messages.ts';
+import { isRecord, parseInstant } from '../contract/message-shape.ts';
 
 /** @throws InvalidInputError where `id` cannot name a `noun` */
 export function refuseId(noun: string, id: string): void {

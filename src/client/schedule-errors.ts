@@ -7,7 +7,7 @@ import {
 } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
 import { EscapementError, InvalidInputError, NotExistsError, UnavailableError } from '../contract/errors.ts';
-import { isRecord } from '../contract/messages.ts';
+import { isRecord } from '../contract/message-shape.ts';
 
 export function scheduleNotExists(id: string, cause?: unknown): NotExistsError {
   const message = `schedule "${id}" does not exist: \`escapement schedule list\` shows those that do`;

@@ -9,17 +9,16 @@ import type { UpdateDefinition } from '@temporalio/common';
 import { InvalidInputError } from '../contract/errors.ts';
 import type { Names } from '../contract/ids.ts';
 import type { Fire } from '../contract/ledger.ts';
+import { checkScheduleMessage, type ScheduleMessageKind } from '../contract/message-shape.ts';
 import {
   type BacklogResult,
   type CatchUpRequest,
   type BackfillRequest,
   type ChangeNote,
   type ChangeRequest,
-  checkScheduleMessage,
   type DeleteRequest,
   describeSchedule,
   type ScheduleDescription,
-  type ScheduleMessageKind,
   scheduleSignals,
   scheduleUpdates,
   type RevertRequest,

@@ -6,7 +6,7 @@ import { z } from 'zod';
 import { parseDuration } from '../core/duration.ts';
 import type { InputIssue } from './errors.ts';
 import { idProblem } from './ids.ts';
-import { parseInstant } from './messages.ts';
+import { parseInstant } from './message-shape.ts';
 
 /** A duration as text or ms, read as whole ms. */
 export const durationSchema = (minMs = 0) =>

@@ -9,7 +9,7 @@ import {
   type PayloadConverter,
   type SerializationContext,
 } from '@temporalio/common';
-import { UNDECODABLE } from './messages.ts';
+import { UNDECODABLE } from './message-shape.ts';
 
 /** Wraps a converter of the user's own in the same way. */
 export function tolerant(converter: PayloadConverter): PayloadConverter {

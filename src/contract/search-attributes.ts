@@ -5,7 +5,7 @@
 import { defineSearchAttributeKey, type SearchAttributePair } from '@temporalio/common';
 import { MEMO_BYTES_MAX, SEARCH_ATTRIBUTES_MAX } from '../core/limits.ts';
 import type { InputIssue } from './errors.ts';
-import { isRecord, parseInstant } from './messages.ts';
+import { isRecord, parseInstant } from './message-shape.ts';
 import type { SearchAttributeInput, SearchAttributesInput } from './schedule.ts';
 
 /** Temporal's names of the types, by ours. */

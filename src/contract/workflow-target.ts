@@ -5,7 +5,7 @@
  */
 import { parseDuration } from '../core/duration.ts';
 import type { InputIssue } from './errors.ts';
-import { isRecord } from './messages.ts';
+import { isRecord } from './message-shape.ts';
 import type { DurationInput, SearchAttributesInput } from './schedule.ts';
 import { memoIssues, searchAttributesIssues } from './search-attributes.ts';
 

@@ -8,7 +8,7 @@ import {
   isoInstant,
   parseWorkflowId,
 } from '../../src/contract/ids.ts';
-import { checkScheduleMessage, parseInstant, UNDECODABLE } from '../../src/contract/messages.ts';
+import { checkScheduleMessage, parseInstant, UNDECODABLE } from '../../src/contract/message-shape.ts';
 import { parseRun } from '../../src/contract/run-schema.ts';
 import { parseSchedule } from '../../src/contract/schemas.ts';
 import { tolerant } from '../../src/contract/payload-converter.ts';
@@ -109,7 +109,7 @@ describe('definitions', () => {
       definition: {
         spec: { expressions: ['* * * * *'], timeZone: 'UTC', createdAtMs: 5 },
         overlap: 'skip',
-        catchUp: { mode: 'latest', windowMs: 86_400_000, perSecond: 10 },
+        catchUp: { mode: 'latest', windowMs: 86_400_000 },
         run: {
           target: { name: 'command' },
           pool: 'default',

@@ -13,7 +13,8 @@ import {
 } from '@temporalio/workflow';
 import type { InvocationInput } from '../../src/contract/invocation.ts';
 import type { RunStatus } from '../../src/contract/ledger.ts';
-import { type InvocationEnded, invocationSignals, isRecord } from '../../src/contract/messages.ts';
+import { isRecord } from '../../src/contract/message-shape.ts';
+import { type InvocationEnded, invocationSignals } from '../../src/contract/messages.ts';
 
 export interface QuickActivities {
   /** Signals a schedule; one that is gone needs to know nothing. */

@@ -13,7 +13,7 @@ import {
   workflowInfo,
 } from '@temporalio/workflow';
 import type { RunError } from '../../src/contract/ledger.ts';
-import { isRecord } from '../../src/contract/messages.ts';
+import { isRecord } from '../../src/contract/message-shape.ts';
 import type { Alloc } from '../../src/contract/pools.ts';
 import {
   ALLOC_LOST,

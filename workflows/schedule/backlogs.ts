@@ -5,12 +5,9 @@
 import { CancellationScope } from '@temporalio/workflow';
 import type { DueSummary } from '../../src/contract/activities.ts';
 import { idProblem, isoInstant } from '../../src/contract/ids.ts';
-import {
-  type BackfillRequest,
-  type BacklogResult,
-  type CatchUpRequest,
-  parseInstant,
-} from '../../src/contract/messages.ts';
+import { parseInstant } from '../../src/contract/message-shape.ts';
+import type { BackfillRequest, BacklogResult, CatchUpRequest } from '../../src/contract/messages.ts';
+import type { CatchUp } from '../../src/contract/schedule.ts';
 import { spanRow, startRows } from '../../src/core/fires.ts';
 import {
   BACKFILL_INSTANTS_MAX,
@@ -40,9 +37,14 @@ export function addCatchUp(host: Host, due: DueSummary): void {
     kind: 'catch-up',
     order: 'oldest',
     concurrency: triggering?.maxConcurrent ?? (overlap === 'allowAll' ? 0 : 1),
-    perSecond: catchUp.perSecond,
+    perSecond: paceOf(catchUp),
     due,
   });
+}
+
+/** Only `all` has one of its own; what others run is one due time. */
+function paceOf(rule: CatchUp): number {
+  return 'perSecond' in rule ? rule.perSecond : CATCH_UP_PER_SECOND_DEFAULT;
 }
 
 /** @throws Refusal where the stretch or its settings cannot be used */
@@ -132,7 +134,7 @@ async function catchUpOn(host: Host, request: CatchUpRequest, token: string): Pr
   if (first === undefined) return { id: token, instants: 0 };
   const last = split.startMs ?? older?.lastMs ?? first;
   add(host, {
-    ...{ id: token, kind: 'backfill', order: 'oldest', perSecond: rule.perSecond },
+    ...{ id: token, kind: 'backfill', order: 'oldest', perSecond: paceOf(rule) },
     concurrency: overlap === 'allowAll' ? 0 : 1,
     due: { count: instants, firstMs: first, lastMs: last },
   });

@@ -14,10 +14,12 @@ import type { UpdateDefinition } from '@temporalio/common';
 import {
   type Checked,
   checkScheduleMessage,
-  describeSchedule,
-  type ScheduleDescription,
   type ScheduleMessage,
   type ScheduleMessageKind,
+} from '../../src/contract/message-shape.ts';
+import {
+  describeSchedule,
+  type ScheduleDescription,
   scheduleSignals,
   scheduleUpdates,
 } from '../../src/contract/messages.ts';

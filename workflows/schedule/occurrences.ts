@@ -5,7 +5,8 @@
 import type { Trigger } from '../../src/contract/activities.ts';
 import { isoInstant } from '../../src/contract/ids.ts';
 import type { Outcome } from '../../src/contract/ledger.ts';
-import { type OccurrenceRequest, parseInstant } from '../../src/contract/messages.ts';
+import { parseInstant } from '../../src/contract/message-shape.ts';
+import type { OccurrenceRequest } from '../../src/contract/messages.ts';
 import { YEAR_MAX } from '../../src/core/cron/civil.ts';
 import { triggerRow } from '../../src/core/fires.ts';
 import { OCCURRENCES_MAX, WAKE_EARLY_MS } from '../../src/core/limits.ts';

@@ -5,12 +5,8 @@
 import { ApplicationFailure } from '@temporalio/workflow';
 import type { Trigger } from '../../src/contract/activities.ts';
 import { chainOf, idProblem } from '../../src/contract/ids.ts';
-import {
-  checkScheduleMessage,
-  type TriggerManyRequest,
-  type TriggerRequest,
-  type TriggerResult,
-} from '../../src/contract/messages.ts';
+import { checkScheduleMessage } from '../../src/contract/message-shape.ts';
+import type { TriggerManyRequest, TriggerRequest, TriggerResult } from '../../src/contract/messages.ts';
 import { assertNever } from '../../src/core/assert.ts';
 import { PENDING_MAX } from '../../src/core/limits.ts';
 import { backfill, catchUp, stopBacklog } from './backlogs.ts';
