@@ -1,5 +1,5 @@
 /**
- * What went wrong, as an exit code and as lines for a person. Called by main.ts only.
+ * What went wrong, as an exit code and as lines for a person or one line of JSON. Called by main.ts, and by `next`.
  * Promise: an error made on purpose prints what it says and no stack; input at fault is 2, all else 1.
  * It may not import Temporal's packages: `--help` and `next` must start at once.
  */
@@ -10,18 +10,49 @@ const BAD_INPUT = 2;
 const FAILED = 1;
 
 /** Prints the error to stderr where that has not been done yet. */
-export function exitCodeOf(error: unknown, options: { readonly verbose: boolean }): number {
-  // Commander has printed its help or its complaint already.
-  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : BAD_INPUT;
+export function exitCodeOf(
+  error: unknown,
+  options: { readonly verbose: boolean; readonly json: boolean },
+): number {
+  // Its help, or its version.
+  if (error instanceof CommanderError && error.exitCode === 0) return 0;
+  if (options.json) process.stderr.write(jsonLine(error, options));
+  // Commander has printed its complaint already.
+  else if (!(error instanceof CommanderError)) printLines(error, options);
+  if (error instanceof CommanderError) return BAD_INPUT;
+  return error instanceof EscapementError && error.code === 'InvalidInput' ? BAD_INPUT : FAILED;
+}
+
+function printLines(error: unknown, { verbose }: { readonly verbose: boolean }): void {
   process.stderr.write(
     linesOf(error)
       .map((line) => `error: ${line}\n`)
       .join(''),
   );
   const unexpected = !(error instanceof EscapementError);
-  if (options.verbose && error instanceof Error) process.stderr.write(`${stackOf(error)}\n`);
+  if (verbose && error instanceof Error) process.stderr.write(`${stackOf(error)}\n`);
   else if (unexpected) process.stderr.write('(--verbose shows where this comes from)\n');
-  return error instanceof EscapementError && error.code === 'InvalidInput' ? BAD_INPUT : FAILED;
+}
+
+/** `{"error": {"name", "message", …}}` with what the error knows besides: its code, issues, ids, the present revision. */
+export function jsonLine(error: unknown, { verbose = false }: { readonly verbose?: boolean } = {}): string {
+  const stack = verbose && error instanceof Error ? { stack: stackOf(error) } : {};
+  return `${JSON.stringify({ error: { ...knownOf(error), ...stack } })}\n`;
+}
+
+function knownOf(error: unknown): Readonly<Record<string, unknown>> {
+  if (error instanceof CommanderError) {
+    // Where it shows its help instead, there is no message.
+    const isHelp = error.code === 'commander.help';
+    const message = isHelp
+      ? 'a command is missing: --help shows them'
+      : error.message.replace(/^error: /, '');
+    return { name: 'InvalidInputError', code: 'InvalidInput', message };
+  }
+  const message = messageOf(error);
+  if (!(error instanceof EscapementError))
+    return { name: error instanceof Error ? error.name : 'Error', message };
+  return { ...error.details, name: error.name, code: error.code, message: error.message };
 }
 
 function linesOf(error: unknown): readonly string[] {

@@ -12,9 +12,12 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   process.exit(error.code === 'EPIPE' ? 0 : 1);
 });
 
+// Looked for here as well: a command line that cannot be parsed has no options.
+const options = { json: process.argv.includes('--json'), verbose: process.argv.includes('--verbose') };
+
 try {
-  await createProgram().parseAsync();
+  await createProgram(options).parseAsync();
 } catch (error) {
   // At once: a runtime of Temporal's that was set up before the failure would keep the process for ever.
-  process.exit(exitCodeOf(error, { verbose: process.argv.includes('--verbose') }));
+  process.exit(exitCodeOf(error, options));
 }

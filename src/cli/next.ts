@@ -2,11 +2,13 @@
  * `escapement next '<expression>'`: the nominal times of an expression, with no server. Called by the command's
  * definition, which parses flags and writes what this returns. Pure: the present is an argument, output is a value.
  */
+import { InvalidInputError } from '../contract/errors.ts';
 import { isoInstant } from '../contract/ids.ts';
 import type { ScheduleSpec } from '../contract/schedule.ts';
 import { DAY_S, parseWall, weekday } from '../core/cron/civil.ts';
 import { AFFECTED_AHEAD_MS, type AffectedDate, type CompiledSpec, compileSpec } from '../core/cron/spec.ts';
 import { type Zone, findZone, parseInstant } from '../core/cron/zone.ts';
+import { jsonLine } from './failure.ts';
 
 /** Flags as the command line gives them, unchecked. */
 export interface NextOptions {
@@ -55,11 +57,15 @@ interface Query {
 export function runNext(options: NextOptions, nowMs: number): CommandOutput {
   const problems: string[] = [];
   const query = readOptions(options, nowMs, problems);
-  if (query === undefined) return badInput(problems);
+  if (query === undefined) return badInput(problems, options);
   // A window that was asked for may be empty; without one, an expression with nothing to come is a mistake.
   const firesAfterMs = query.untilMs === undefined ? query.fromMs : -Infinity;
   const result = compileSpec(query.spec, { firesAfterMs });
-  if (!result.ok) return badInput(result.issues.map((issue) => `${flagOf(issue.path)}: ${issue.message}`));
+  if (!result.ok)
+    return badInput(
+      result.issues.map((issue) => `${flagOf(issue.path)}: ${issue.message}`),
+      options,
+    );
   const { compiled } = result;
   // One more than shown tells whether any was left out.
   const untilMs = query.untilMs ?? Infinity;
@@ -197,6 +203,17 @@ function affectedLine(date: AffectedDate): string {
   return `clock change: ${first}${more} (${date.timeZone}) ${does}: ${date.becomes}`;
 }
 
-function badInput(problems: readonly string[]): CommandOutput {
-  return { stdout: '', stderr: problems.map((problem) => `error: ${problem}\n`).join(''), exitCode: 2 };
+/** @param problems each begins with the flag, or `expression`, and a colon */
+function badInput(problems: readonly string[], { json }: NextOptions): CommandOutput {
+  const stderr =
+    json === true ? jsonLine(refusalOf(problems)) : problems.map((text) => `error: ${text}\n`).join('');
+  return { stdout: '', stderr, exitCode: 2 };
+}
+
+function refusalOf(problems: readonly string[]): InvalidInputError {
+  const issues = problems.map((problem) => {
+    const [path = '', ...rest] = problem.split(': ');
+    return { path, message: rest.join(': ') };
+  });
+  return new InvalidInputError('next', issues);
 }

@@ -15,7 +15,8 @@ import { addSnapshotCommands } from './snapshot-commands.ts';
 import { addWatch } from './watch-command.ts';
 import { addWorkCommands } from './work-commands.ts';
 
-export function createProgram(): Command {
+/** @param options `json`: commander's own complaints are not printed, its caller prints the error that it throws */
+export function createProgram({ json = false }: { readonly json?: boolean } = {}): Command {
   const program = new Command('escapement')
     .description('A durable scheduler on Temporal: schedules, jobs, and pools of workers.')
     .version(version())
@@ -29,6 +30,7 @@ export function createProgram(): Command {
     .option('--verbose', 'show where an unexpected error comes from')
     .addHelpText('after', '\nExit codes: 0 done, 2 bad input (nothing was changed), 1 anything else.');
   // Commands made from here on take these over.
+  if (json) program.configureOutput({ writeErr: () => undefined });
   program.exitOverride().showHelpAfterError('(--help shows what is possible)');
   program.configureHelp({ showGlobalOptions: true });
   addServerCommands(program);
