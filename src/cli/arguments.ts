@@ -30,6 +30,15 @@ export function length(text: string): number {
   throw new InvalidArgumentError(`The ${parsed.message}.`);
 }
 
+/** The same, for what is done again and again: a second at least. */
+export function pace(text: string): number {
+  const ms = length(text);
+  if (ms >= PACE_MS_MIN) return ms;
+  throw new InvalidArgumentError('Give a second at least, such as 30s.');
+}
+
+const PACE_MS_MIN = 1_000;
+
 export function limit(text: string): number {
   const value = /^\d{1,5}$/.test(text) ? Number(text) : 0;
   if (value >= 1 && value <= LIMIT_MAX) return value;

@@ -1,6 +1,6 @@
 /** `escapement watch`: flags and help. */
 import { type Command, Option } from 'commander';
-import { length, port } from './arguments.ts';
+import { length, pace, port } from './arguments.ts';
 import type { WatchCommandOptions } from './watch.ts';
 
 const EVERY_MS_DEFAULT = 10_000;
@@ -13,7 +13,9 @@ export function addWatch(program: Command): void {
     .description('names schedules with a fire that is late or without outcome; stays, or looks --once')
     .option('--once', 'one look; exit code 1 where something is wrong')
     .addOption(
-      new Option('--every <length>', 'between looks').argParser(length).default(EVERY_MS_DEFAULT, '10s'),
+      new Option('--every <length>', 'between looks; 1s at least')
+        .argParser(pace)
+        .default(EVERY_MS_DEFAULT, '10s'),
     )
     .addOption(
       new Option('--grace <length>', 'a fire, or its row, may be so late')

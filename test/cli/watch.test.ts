@@ -86,7 +86,7 @@ describe('watch', () => {
   });
 
   test('stays, tells what is new once, shows it at its health address, and stops when told', async () => {
-    const watch: CliProcess = startCli(['watch', '--every', '200ms', '--grace', '10s'], system.environment);
+    const watch: CliProcess = startCli(['watch', '--every', '1s', '--grace', '10s'], system.environment);
     const address = /http:\S+/.exec(await watch.line('health:'))?.[0] ?? '';
     const line = await watch.line('"robbed"');
     expect(JSON.parse(line)).toMatchObject({ level: 'warn', scheduleId: 'robbed', kind: 'without-outcome' });
