@@ -1,19 +1,19 @@
 /** `escapement snapshot`, `restore` and `catch-up`: flags and help. */
 import { InvalidArgumentError, type Command, Option } from 'commander';
-import { id as idOf, instant, length, port } from './arguments.ts';
+import { InvalidInputError } from '../contract/errors.ts';
+import { id as idOf, instant, pace, port } from './arguments.ts';
 import type { CatchUpOptions } from './catch-up.ts';
 import type { RestoreOptions } from './restore.ts';
 import type { SnapshotOptions } from './snapshot.ts';
 
 const KEEP_DEFAULT = 10;
-const EVERY_MS_MIN = 1_000;
 
 export function addSnapshotCommands(program: Command): void {
   program
     .command('snapshot')
     .description('all schedules with definition, state and place, and their calendars, as one file')
     .option('--to <path>', 'a file, or a folder; default: stdout')
-    .option('--every <length>', 'stays and takes one after the other, into the folder', everyLength)
+    .option('--every <length>', 'stays and takes one after the other, into the folder; 1s at least', pace)
     .addOption(
       new Option('--keep <n>', 'with --every: the newest so many').argParser(kept).default(KEEP_DEFAULT),
     )
@@ -25,6 +25,7 @@ export function addSnapshotCommands(program: Command): void {
     .action(async (_options: unknown, command: Command) => {
       const { runSnapshots, snapshotOnce } = await import('./snapshot.ts');
       const { every, ...options } = command.optsWithGlobals<SnapshotOptions>();
+      if (every === undefined) refuseWithoutEvery(command);
       if (every === undefined) await snapshotOnce(options);
       else process.exit(await runSnapshots({ ...options, every }));
     });
@@ -60,10 +61,13 @@ export function addSnapshotCommands(program: Command): void {
     });
 }
 
-function everyLength(text: string): number {
-  const ms = length(text);
-  if (ms >= EVERY_MS_MIN) return ms;
-  throw new InvalidArgumentError('Give a second at least, such as 30s.');
+/** @throws InvalidInputError where a flag is given that says nothing about one snapshot */
+function refuseWithoutEvery(command: Command): void {
+  const message = 'is for --every, which takes one snapshot after the other: give that too, or leave it out';
+  const given = ['keep', 'healthPort'].filter((name) => command.getOptionValueSource(name) === 'cli');
+  if (given.length === 0) return;
+  const issues = given.map((name) => ({ path: name === 'keep' ? '--keep' : '--health-port', message }));
+  throw new InvalidInputError('snapshot', issues);
 }
 
 function kept(text: string): number {

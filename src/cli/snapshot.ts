@@ -2,6 +2,7 @@
  * `escapement snapshot`: all schedules, as they are, into a file; once, or again and again as a process that stays and keeps
  * the newest files. What a file holds is in snapshot-file.ts.
  */
+import { access, constants, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ASKED_AT_ONCE, createAsking } from '../client/ask-schedules.ts';
@@ -141,18 +142,32 @@ function missingText({ id, reason }: { readonly id: string; readonly reason: str
   return `schedule "${id}" is missing from the snapshot: ${reason}`;
 }
 
+/** At once, rather than at each snapshot. @throws InvalidInputError where a file is in the way, or it may not be written */
+async function makeFolder(folder: string): Promise<void> {
+  try {
+    await mkdir(folder, { recursive: true });
+    await access(folder, constants.W_OK);
+  } catch (error) {
+    const isFile = error instanceof Error && 'code' in error && error.code === 'EEXIST';
+    const why = isFile ? 'a file is there' : error instanceof Error ? error.message : String(error);
+    const message = `"${folder}" cannot be the folder that --every writes file after file into (${why}): give another`;
+    throw new InvalidInputError('snapshot', [{ path: '--to', message }], { cause: error });
+  }
+}
+
 /** What the health address shows. */
 type Latest = Partial<Pick<Snapshot, 'takenAt' | 'unanswered'>> & { schedules?: number; failure?: string };
 
 /** Runs until SIGTERM or SIGINT; the snapshot under way is finished. Answers the exit code. @throws InvalidInputError */
-export function runSnapshots(options: SnapshotOptions & { readonly every: number }): Promise<number> {
+export async function runSnapshots(options: SnapshotOptions & { readonly every: number }): Promise<number> {
   const { to: folder, every: everyMs, keep } = options;
   if (folder === undefined) {
     const message = 'is missing: --every writes file after file, so give a folder for them';
     throw new InvalidInputError('snapshot', [{ path: '--to', message }]);
   }
+  await makeFolder(folder);
   const log = createLog();
-  return live(async ({ stop, closing }) => {
+  return await live(async ({ stop, closing }) => {
     const latest: Latest = {};
     let told = new Set<string>();
     const health = await serveHealth({
