@@ -5,6 +5,7 @@
  */
 import { CommanderError } from 'commander';
 import { EscapementError, InvalidInputError } from '../contract/errors.ts';
+import { shortened } from './output.ts';
 
 const BAD_INPUT = 2;
 const FAILED = 1;
@@ -26,7 +27,7 @@ export function exitCodeOf(
 function printLines(error: unknown, { verbose }: { readonly verbose: boolean }): void {
   process.stderr.write(
     linesOf(error)
-      .map((line) => `error: ${line}\n`)
+      .map((line) => `error: ${shortened(line)}\n`)
       .join(''),
   );
   const unexpected = !(error instanceof EscapementError);

@@ -20,7 +20,16 @@ export function print(answer: Answer, options: { readonly json?: boolean | undef
 
 /** For a person, whatever the format of the answer. */
 export function warn(kind: 'note' | 'warning', lines: readonly string[]): void {
-  process.stderr.write(lines.map((line) => `${kind}: ${line}\n`).join(''));
+  process.stderr.write(lines.map((line) => `${kind}: ${shortened(line)}\n`).join(''));
+}
+
+const QUOTED_CHARS_MAX = 60;
+/** Names of files are left whole: one copies them. */
+const QUOTED = new RegExp(`(["'])(?![./])([^\\s"']{${QUOTED_CHARS_MAX}})[^\\s"']+\\1`, 'g');
+
+/** A sentence for a person in which a quoted id of many characters leaves room for what is said of it. */
+export function shortened(text: string): string {
+  return text.replace(QUOTED, '$1$2…$1');
 }
 
 /** Instants whose names do not end in `AtMs`. */

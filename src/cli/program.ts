@@ -8,6 +8,7 @@ import { addCalendarCommands } from './calendar-commands.ts';
 import { addEvalCommands } from './eval-commands.ts';
 import { addMigrate } from './migrate-command.ts';
 import { addNext } from './next-command.ts';
+import { shortened } from './output.ts';
 import { addPoolCommands } from './pool-commands.ts';
 import { addScheduleCommands } from './schedule-commands.ts';
 import { addServerCommands } from './server-commands.ts';
@@ -30,7 +31,9 @@ export function createProgram({ json = false }: { readonly json?: boolean } = {}
     .option('--verbose', 'show where an unexpected error comes from')
     .addHelpText('after', '\nExit codes: 0 done, 2 bad input (nothing was changed), 1 anything else.');
   // Commands made from here on take these over.
-  if (json) program.configureOutput({ writeErr: () => undefined });
+  program.configureOutput(
+    json ? { writeErr: () => undefined } : { outputError: (text, write) => write(shortened(text)) },
+  );
   program.exitOverride().showHelpAfterError('(--help shows what is possible)');
   program.configureHelp({ showGlobalOptions: true });
   addServerCommands(program);

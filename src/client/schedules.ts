@@ -59,7 +59,7 @@ export class Schedules {
       });
     } catch (error) {
       if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
-      const message = `schedule "${id}" exists already: change it with change(), or delete it first`;
+      const message = `schedule "${id}" exists already: change it (\`escapement schedule change\`), or delete it first`;
       throw new AlreadyExistsError('ScheduleExists', message, { scheduleId: id }, { cause: error });
     }
     return this.get(id);

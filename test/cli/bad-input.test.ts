@@ -44,6 +44,11 @@ describe('a command line that cannot be understood', () => {
     ['a size that is no number', create('--spec', 'every 5s', '--command', 'x', '--size', 'big'), /--size/],
     ['an eval without its numbers', ['eval', 'explain', 'job/report'], /job\/report#1\.0/],
     ['another workflow than an invocation', ['invocation', 'explain', 'schedule/nightly'], /invocation id/],
+    [
+      'an id without end',
+      ['schedule', 'describe', 'long-'.repeat(60)],
+      /^error: .*'(long-){12}…' is invalid[^]* 300 characters, at most 200/,
+    ],
     ['a pool with a slash', ['pool', 'drain', 'a/b'], /contains "\/"/],
     ['a length that is none', ['pool', 'create', 'p', '--worker-ttl', 'soon'], /--worker-ttl/],
     ['a negative size', create('--spec', 'every 5s', '--command', 'x', '--size', '-1'), /size/],

@@ -92,3 +92,17 @@ test('without --json an error is lines for a person', async () => {
     expect.stringMatching(/^error: .*--target: is missing/),
   ]);
 });
+
+test('a person is told the command to use, and a long id is cut; a script is told all of it', async () => {
+  const { environment } = system;
+  await runCli([...CREATE, '@daily'], environment);
+  const { stderr } = await runCli([...CREATE, '@daily'], environment);
+  expect(stderr).toBe(
+    'error: schedule "nightly" exists already: change it (`escapement schedule change`), or delete it first\n',
+  );
+  const long = 'x'.repeat(200);
+  const describeIt = ['schedule', 'describe', long];
+  expect((await runCli(describeIt, environment)).stderr).toMatch(/^error: schedule "x{60}…" does not exist/);
+  const { error } = await failure(describeIt, environment);
+  expect(error).toMatchObject({ scheduleId: long, message: expect.stringContaining(long) as string });
+});
