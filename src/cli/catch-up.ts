@@ -31,10 +31,7 @@ export async function catchUp(id: string | undefined, options: CatchUpOptions): 
     const found = await eachAtOnce(named, PACE, async (one) => {
       const handle = schedules.get(one.id);
       try {
-        const { changedAtMs, timing } = await handle.describe();
-        if (all && timing.kind !== 'absolute') {
-          return { id: one.id, outcome: 'nothing' as const, reason: 'it has no fixed nominal times' };
-        }
+        const { changedAtMs } = await handle.describe();
         // What came before its last change is for a definition that it no longer has.
         const since = isoInstant(sinceMs ?? changedAtMs);
         const until = isoInstant(untilMs);
