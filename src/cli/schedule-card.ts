@@ -113,19 +113,18 @@ function tryEntries({ retry, timeouts, consistency, startDeadlineMs }: RunPolicy
 }
 
 function triggeringText(policy: TriggeringPolicy): string {
-  const own = {
-    greedy: '',
-    logarithmic: `, base ${policy.base}`,
-    newestFirst: `, dropped after ${formatDuration(policy.pendingTimeoutMs)}`,
-  };
-  const batches = policy.kind === 'newestFirst' ? '' : `, batches of at most ${policy.maxBatch}`;
-  return `${policy.kind}${own[policy.kind]}, ${policy.maxConcurrent} at once${batches}`;
+  const { kind, maxConcurrent } = policy;
+  if (kind === 'newestFirst') {
+    return `${kind}, dropped after ${formatDuration(policy.pendingTimeoutMs)}, ${maxConcurrent} at once`;
+  }
+  const base = kind === 'logarithmic' ? `, base ${policy.base}` : '';
+  return `${kind}${base}, ${maxConcurrent} at once, batches of at most ${policy.maxBatch}`;
 }
 
-function catchUpText({ mode, windowMs, perSecond }: CatchUp): string {
-  if (mode === 'none') return 'none';
-  const pace = mode === 'all' ? `, ${perSecond} a second` : '';
-  return `${mode}, ${formatDuration(windowMs)} back${pace}`;
+function catchUpText(catchUp: CatchUp): string {
+  if (catchUp.mode === 'none') return 'none';
+  const pace = catchUp.mode === 'all' ? `, ${catchUp.perSecond} a second` : '';
+  return `${catchUp.mode}, ${formatDuration(catchUp.windowMs)} back${pace}`;
 }
 
 function stateEntries(description: ScheduleDescription): Entries {

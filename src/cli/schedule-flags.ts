@@ -14,7 +14,8 @@ import type {
   SpecInput,
   TriggeringPolicy,
 } from '../contract/schedule.ts';
-import { OVERLAPS } from '../contract/messages.ts';
+import { OVERLAPS } from '../contract/message-shape.ts';
+import { settingsOfCatchUp, settingsOfTriggering } from '../contract/policy-schemas.ts';
 import { decimal, repeated, wholeNumber } from './arguments.ts';
 import { addRunFlags, defined, readRunFlags, type RunFlags } from './run-flags.ts';
 
@@ -160,13 +161,18 @@ function policyOf(subject: string, flags: ScheduleFlags, base?: ScheduleInput): 
   const late = defined({ mode: flags.catchUp, window: flags.catchUpWindow, perSecond: flags.catchUpRate });
   const before = typeof base?.catchUp === 'string' ? { mode: base.catchUp } : base?.catchUp;
   return {
-    // The one takes the place of the other, and both at once are refused by the schema.
+    // The one takes the place of the other, and both at once are refused by the schema. What a kind alone used goes with it.
     ...(overlap !== undefined && { overlap, ...(kind === undefined && { triggering: undefined }) }),
     ...(gathers !== undefined && {
-      triggering: { ...present, ...gathers } as ScheduleInput['triggering'],
+      triggering: {
+        ...(present && settingsOfTriggering(present, kind ?? present.kind)),
+        ...gathers,
+      } as ScheduleInput['triggering'],
       ...(overlap === undefined && { overlap: undefined }),
     }),
-    ...(late !== undefined && { catchUp: { ...before, ...late } }),
+    ...(late !== undefined && {
+      catchUp: { ...(before && settingsOfCatchUp(before, late.mode ?? before.mode)), ...late },
+    }),
     ...defined({ limitedRuns, pauseOnFailure, triggers: flags.triggers, note }),
   };
 }
@@ -240,13 +246,23 @@ export function inputOf(definition: ScheduleDefinition): ScheduleInput {
       }),
     },
     ...(triggering === undefined ? { overlap } : { triggering: triggeringInput(triggering) }),
-    catchUp: { mode: catchUp.mode, window: catchUp.windowMs, perSecond: catchUp.perSecond },
+    catchUp: catchUpInput(catchUp),
     ...defined({ limitedRuns, pauseOnFailure, triggers, note }),
   };
 }
 
-function triggeringInput({ pendingTimeoutMs, ...policy }: TriggeringPolicy) {
-  return { ...policy, pendingTimeout: pendingTimeoutMs };
+/** Field by field, as an earlier version kept settings of the other kinds too, and those are refused. */
+function triggeringInput(policy: TriggeringPolicy) {
+  const { kind, maxConcurrent } = policy;
+  if (kind === 'newestFirst') return { kind, maxConcurrent, pendingTimeout: policy.pendingTimeoutMs };
+  const { maxBatch } = policy;
+  return { kind, maxConcurrent, maxBatch, ...(kind === 'logarithmic' && { base: policy.base }) };
+}
+
+function catchUpInput(catchUp: CatchUp) {
+  const { mode } = catchUp;
+  if (mode === 'none') return { mode };
+  return { mode, window: catchUp.windowMs, ...(mode === 'all' && { perSecond: catchUp.perSecond }) };
 }
 
 function runInputOf({ target, dataset, retry, timeouts, startDeadlineMs, ...run }: RunPolicy) {

@@ -1,5 +1,6 @@
 /** `escapement schedule change --unset …`: settings that go back to what they are when nobody says anything. Pure. */
-import { isRecord } from '../contract/messages.ts';
+import { isRecord } from '../contract/message-shape.ts';
+import { settingsOfCatchUp } from '../contract/policy-schemas.ts';
 import type { ScheduleInput } from '../contract/schedule.ts';
 
 /**
@@ -56,7 +57,10 @@ export const UNSETTABLE = Object.keys(PLACES);
 /** @param names some of `UNSETTABLE` */
 export function unset(schedule: ScheduleInput, names: readonly string[]): ScheduleInput {
   const places = names.flatMap((name) => [PLACES[name] ?? []]);
-  return places.reduce<unknown>(without, schedule) as ScheduleInput;
+  const less = places.reduce<unknown>(without, schedule) as ScheduleInput;
+  if (!names.includes('catch-up') || typeof less.catchUp !== 'object') return less;
+  // What the mode alone used goes with it.
+  return { ...less, catchUp: settingsOfCatchUp(less.catchUp) };
 }
 
 function without(value: unknown, [first, ...rest]: readonly string[]): unknown {

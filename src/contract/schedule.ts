@@ -58,33 +58,51 @@ export type Overlap =
   | 'terminateOther'
   | 'allowAll';
 
-/** What becomes of due times that passed while nobody was awake. */
-export interface CatchUp {
-  /**
-   * `none`: each is recorded as missed. `latest`: the newest runs, the others are superseded. `all`: each runs, oldest
-   * first, behind live fires. Default `latest`.
-   */
-  readonly mode: 'none' | 'latest' | 'all';
-  /** Older ones are missed. Default 24 h, at least 10 s. */
-  readonly windowMs: number;
-  /** With `all`: starts per second. Default 10. */
-  readonly perSecond: number;
-}
+/**
+ * What becomes of due times that passed while nobody was awake. `none`: each is recorded as missed. `latest` (default): the
+ * newest runs, the others are superseded. `all`: each runs, oldest first, behind live fires.
+ */
+export type CatchUp =
+  | { readonly mode: 'none' }
+  | {
+      readonly mode: 'latest';
+      /** Older ones are missed. Default 24 h, at least 10 s. */
+      readonly windowMs: number;
+    }
+  | {
+      readonly mode: 'all';
+      readonly windowMs: number;
+      /** Starts per second. Default 10. */
+      readonly perSecond: number;
+    };
 
-/** For many triggers: they gather, and the policy decides when how many of them become one invocation. */
-export interface TriggeringPolicy {
-  /**
-   * `greedy`: all that wait, oldest first. `logarithmic`: floor(ln waiting / ln base) of them, at least one.
-   * `newestFirst`: one invocation for each of the newest; what waited for `pendingTimeoutMs` is dropped.
-   */
-  readonly kind: 'greedy' | 'logarithmic' | 'newestFirst';
+/**
+ * For many triggers: they gather, and the policy decides when how many of them become one invocation. `greedy`: all that
+ * wait, oldest first. `logarithmic`: floor(ln waiting / ln base) of them, at least one. `newestFirst`: one invocation for each
+ * of the newest; what waited for `pendingTimeoutMs` is dropped.
+ */
+export type TriggeringPolicy = OldestFirst | NewestFirst;
+
+/** Oldest first, many in one invocation. */
+export type OldestFirst = {
   /** Invocations at once. Default 1. */
   readonly maxConcurrent: number;
   /** Triggers in one invocation. Default 1000. */
   readonly maxBatch: number;
-  /** For `logarithmic`. Default 2. */
-  readonly base: number;
-  /** For `newestFirst`. Default 7 days. */
+} & (
+  | { readonly kind: 'greedy' }
+  | {
+      readonly kind: 'logarithmic';
+      /** Default 2. */
+      readonly base: number;
+    }
+);
+
+export interface NewestFirst {
+  readonly kind: 'newestFirst';
+  /** Invocations at once. Default 1. */
+  readonly maxConcurrent: number;
+  /** Default 7 days. */
   readonly pendingTimeoutMs: number;
 }
 

@@ -1,24 +1,16 @@
 /**
  * The zod schemas of schedules as people write them. Used at the edges (SDK, CLI, gateway, files) and by the `plan`
  * activity, never by workflows. What they accept they turn into the definitions that the system keeps, every default
- * filled in; what they refuse comes back as issues that name the field. What a schedule runs is in run-schema.ts.
+ * filled in; what they refuse comes back as issues that name the field. What a schedule runs is in run-schema.ts, its
+ * catch-up and triggering in policy-schemas.ts.
  */
 import { z } from 'zod';
-import {
-  CATCH_UP_PER_SECOND_DEFAULT,
-  CATCH_UP_PER_SECOND_MAX,
-  CATCH_UP_WINDOW_MS_DEFAULT,
-  CATCH_UP_WINDOW_MS_MIN,
-  DEFINITION_CHARS_MAX,
-  LOGARITHMIC_BASE_MIN,
-  MAX_BATCH_DEFAULT,
-  MAX_CONCURRENT_MAX,
-  PENDING_TIMEOUT_MS_DEFAULT,
-} from '../core/limits.ts';
+import { DEFINITION_CHARS_MAX } from '../core/limits.ts';
 import { CALENDARS_PER_SCHEDULE_MAX } from './calendars.ts';
 import type { InputIssue } from './errors.ts';
 import { durationSchema, idSchema, instantSchema, issuesOf } from './fields.ts';
-import { OVERLAPS } from './messages.ts';
+import { OVERLAPS } from './message-shape.ts';
+import { catchUpSchema, triggeringSchema } from './policy-schemas.ts';
 import { runFields, runIssues, runPolicy } from './run-schema.ts';
 import type { ScheduleDefinition, ScheduleSpec } from './schedule.ts';
 import { charsOf } from './size.ts';
@@ -92,30 +84,6 @@ function specOf(fields: SpecFields, timeZone: string | undefined, createdAtMs: n
 /** Schedules that one schedule may trigger: each is told in the step that ends a run. */
 const TRIGGERS_MAX = 20;
 
-const CATCH_UP_MODES = z.enum(['none', 'latest', 'all']);
-const catchUpFields = z.strictObject({
-  mode: CATCH_UP_MODES.default('latest'),
-  window: durationSchema(CATCH_UP_WINDOW_MS_MIN).default(CATCH_UP_WINDOW_MS_DEFAULT),
-  perSecond: z.number().min(0.01).max(CATCH_UP_PER_SECOND_MAX).default(CATCH_UP_PER_SECOND_DEFAULT),
-});
-const catchUpSchema = z.union([
-  CATCH_UP_MODES.transform((mode) => catchUpFields.parse({ mode })),
-  catchUpFields,
-]);
-
-const TRIGGERING_KINDS = z.enum(['greedy', 'logarithmic', 'newestFirst']);
-const triggeringFields = z.strictObject({
-  kind: TRIGGERING_KINDS,
-  maxConcurrent: z.int().min(1).max(MAX_CONCURRENT_MAX).default(1),
-  maxBatch: z.int().min(1).max(MAX_BATCH_DEFAULT).default(MAX_BATCH_DEFAULT),
-  base: z.number().min(LOGARITHMIC_BASE_MIN).max(1_000_000).default(2),
-  pendingTimeout: durationSchema(1).default(PENDING_TIMEOUT_MS_DEFAULT),
-});
-const triggeringSchema = z.union([
-  TRIGGERING_KINDS.transform((kind) => triggeringFields.parse({ kind })),
-  triggeringFields,
-]);
-
 export const scheduleSchema = z.strictObject({
   ...runFields,
   spec: specSchema,
@@ -148,7 +116,6 @@ export function parseSchedule(input: unknown, createdAtMs: number): ParsedSchedu
     const message = `"${overlap}" and triggering "${triggering.kind}" both say what happens while a run goes: give one of them`;
     return { ok: false, issues: [{ path: 'overlap', message }] };
   }
-  const { pendingTimeout, ...policy } = triggering ?? { pendingTimeout: 0 };
   return {
     ok: true,
     enabled,
@@ -156,8 +123,8 @@ export function parseSchedule(input: unknown, createdAtMs: number): ParsedSchedu
       spec: specOf(spec, timeZone, createdAtMs),
       run: runPolicy(run),
       overlap: overlap ?? 'skip',
-      ...('kind' in policy && { triggering: { ...policy, pendingTimeoutMs: pendingTimeout } }),
-      catchUp: { mode: catchUp.mode, windowMs: catchUp.window, perSecond: catchUp.perSecond },
+      ...(triggering !== undefined && { triggering }),
+      catchUp,
       ...(limitedRuns !== undefined && { limitedRuns }),
       ...(pauseOnFailure && { pauseOnFailure }),
       ...(triggers.length > 0 && { triggers }),

@@ -1,14 +1,16 @@
 /** A definition as a person would write it: what `change` lays flags over, and what a snapshot keeps. */
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { inputOf } from '../../src/cli/schedule-flags.ts';
-import { OVERLAPS } from '../../src/contract/messages.ts';
+import { inputOf, readScheduleFlags, type ScheduleFlags } from '../../src/cli/schedule-flags.ts';
+import { unset } from '../../src/cli/schedule-unset.ts';
+import { OVERLAPS } from '../../src/contract/message-shape.ts';
 import type { ScheduleDefinition } from '../../src/contract/schedule.ts';
 import { parseSchedule } from '../../src/contract/schemas.ts';
 
 const CREATED = Date.parse('2026-01-01T00:00:00.500Z');
 const optional = <T>(value: fc.Arbitrary<T>) => fc.option(value, { nil: undefined });
 const length = fc.integer({ min: 10_000, max: 10 ** 9 });
+const few = fc.integer({ min: 1, max: 9 });
 const instant = fc.date({ min: new Date('2026-01-01Z'), max: new Date('2090-01-01Z'), noInvalidDate: true });
 const iso = instant.map((date) => date.toISOString());
 const id = fc.stringMatching(/^[a-z][a-z0-9.-]{0,20}$/);
@@ -53,11 +55,11 @@ const run = {
 
 const policies = {
   catchUp: optional(
-    fc.record({
-      mode: fc.constantFrom('none', 'latest', 'all'),
-      window: length,
-      perSecond: fc.integer({ min: 1, max: 9 }),
-    }),
+    fc.oneof(
+      fc.constant({ mode: 'none' }),
+      fc.record({ mode: fc.constant('latest'), window: length }),
+      fc.record({ mode: fc.constant('all'), window: length, perSecond: fc.integer({ min: 1, max: 9 }) }),
+    ),
   ),
   limitedRuns: optional(fc.integer({ min: 1, max: 9 })),
   pauseOnFailure: optional(fc.boolean()),
@@ -67,17 +69,14 @@ const policies = {
 const behind = fc.oneof(
   fc.record({ overlap: fc.constantFrom(...OVERLAPS) }),
   fc.record({
-    triggering: fc.record({
-      ...{
-        kind: fc.constantFrom('greedy', 'logarithmic', 'newestFirst'),
-        maxBatch: fc.integer({ min: 1, max: 9 }),
-      },
-      ...{
-        maxConcurrent: fc.integer({ min: 1, max: 9 }),
+    triggering: fc.oneof(
+      fc.record({ kind: fc.constant('greedy'), maxConcurrent: few, maxBatch: few }),
+      fc.record({
+        ...{ kind: fc.constant('logarithmic'), maxConcurrent: few, maxBatch: few },
         base: fc.constantFrom(1.5, 2),
-        pendingTimeout: length,
-      },
-    }),
+      }),
+      fc.record({ kind: fc.constant('newestFirst'), maxConcurrent: few, pendingTimeout: length }),
+    ),
   }),
 );
 
@@ -96,4 +95,27 @@ test('reading it back gives the same definition, every field of it, also by way 
     }),
     { numRuns: 500 },
   );
+});
+
+test('what a kind of policy alone used goes with it when flags choose another; what they give stays', () => {
+  const triggering = { kind: 'logarithmic', maxConcurrent: 2, maxBatch: 7, base: 3 };
+  const catchUp = { mode: 'all', window: '1h', perSecond: 3 };
+  const before = inputOf(read({ spec: '@daily', target: 'echo', triggering, catchUp }));
+  const after = (flags: ScheduleFlags, base = before) => readScheduleFlags('schedule "s"', flags, base);
+  expect(read(after({ triggering: 'newestFirst', pendingTimeout: '1h', catchUp: 'latest' }))).toMatchObject({
+    triggering: { kind: 'newestFirst', maxConcurrent: 2, pendingTimeoutMs: 3_600_000 },
+    catchUp: { mode: 'latest', windowMs: 3_600_000 },
+  });
+  expect(read(after({ triggering: 'greedy', catchUp: 'none' }))).toMatchObject({
+    triggering: { kind: 'greedy', maxConcurrent: 2, maxBatch: 7 },
+    catchUp: { mode: 'none' },
+  });
+  expect(read(after({}, unset(before, ['catch-up']))).catchUp).toEqual({
+    mode: 'latest',
+    windowMs: 3_600_000,
+  });
+  const wrong = parseSchedule(after({ triggering: 'greedy', triggeringBase: 5, catchUpRate: 5 }), CREATED);
+  expect(wrong).toMatchObject({ ok: false, issues: [{ path: 'triggering.base' }] });
+  const late = parseSchedule(after({ catchUp: 'none', catchUpRate: 5 }), CREATED);
+  expect(late).toMatchObject({ ok: false, issues: [{ path: 'catchUp.perSecond' }] });
 });

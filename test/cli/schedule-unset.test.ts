@@ -42,7 +42,7 @@ const FULL: ScheduleInput = {
   timeouts: { attempt: '2h', heartbeat: '20s', scheduleToStart: '20s' },
   ...{ consistency: 'atMostOnce', memo: { team: 'blue' }, limitedRuns: 5, pauseOnFailure: true },
   searchAttributes: { Team: { type: 'keyword', value: 'blue' } },
-  triggering: { kind: 'logarithmic', maxConcurrent: 2, maxBatch: 7, base: 3, pendingTimeout: '1h' },
+  triggering: { kind: 'logarithmic', maxConcurrent: 2, maxBatch: 7, base: 3 },
   catchUp: { mode: 'all', window: '1h', perSecond: 3 },
   ...{ triggers: ['down'], note: 'for people' },
 };
@@ -65,7 +65,7 @@ describe('a setting', () => {
     );
   });
 
-  test.each(UNSETTABLE.filter((name) => !['anchor', 'overlap'].includes(name)))(
+  test.each(UNSETTABLE.filter((name) => !['anchor', 'overlap', 'pending-timeout'].includes(name)))(
     '%s goes back to what it is when nobody says anything',
     (name) => {
       const full = inputOf(definitionOf(FULL));
@@ -84,5 +84,9 @@ describe('a setting', () => {
       'anchorMs',
     );
     expect(definitionOf(unset(inputOf(definitionOf(other)), ['overlap'])).overlap).toBe('skip');
+    const newest = { ...anchored, triggering: { kind: 'newestFirst', pendingTimeout: '1h' } } as const;
+    expect(definitionOf(unset(inputOf(definitionOf(newest)), ['pending-timeout'])).triggering).toEqual({
+      ...{ kind: 'newestFirst', maxConcurrent: 1, pendingTimeoutMs: 604_800_000 },
+    });
   });
 });

@@ -82,10 +82,11 @@ const WAKE_EARLY_MS = 200;
 
 /** What the rule makes of a due time when it is decided on at `nowMs`, with `newestMs` the newest due time by then. */
 function verdict(
-  { mode, windowMs }: CatchUp,
+  rule: CatchUp,
   { dueMs, newestMs, nowMs }: { dueMs: number; newestMs: number; nowMs: number },
 ): readonly [Outcome, reason?: string] {
-  const isWithin = dueMs > nowMs - windowMs;
+  const { mode } = rule;
+  const isWithin = mode !== 'none' && dueMs > nowMs - rule.windowMs;
   const isOnTime = nowMs - newestMs <= LATE_AFTER_MS;
   if (dueMs === newestMs && (isOnTime || (mode === 'latest' && isWithin))) return ['started'];
   if (mode === 'none') return ['missed', MISSED];

@@ -36,12 +36,11 @@ export interface LateSplit {
  * where it is within the window. The window is (nowMs - windowMs, nowMs].
  */
 export function splitLate(catchUp: CatchUp, due: DueSummary, nowMs: number): LateSplit {
-  const windowFromMs = nowMs - catchUp.windowMs;
   const onTime = nowMs - due.lastMs <= LATE_AFTER_MS;
-  const starts = onTime || (catchUp.mode === 'latest' && due.lastMs > windowFromMs);
+  const starts = onTime || (catchUp.mode === 'latest' && due.lastMs > nowMs - catchUp.windowMs);
   const rest = starts ? beforeLast(due) : stretchOf(due);
   return {
-    ...(rest !== undefined && splitRest(catchUp, rest, windowFromMs)),
+    ...(rest !== undefined && splitRest(catchUp, rest, nowMs)),
     ...(starts && { startMs: due.lastMs }),
   };
 }
@@ -58,13 +57,14 @@ function beforeLast({ count, firstMs, lastMs, beforeLastMs }: DueSummary): Stret
   return stretchOf({ count: count - 1, firstMs, lastMs: beforeLastMs });
 }
 
-function splitRest({ mode, windowMs }: CatchUp, rest: Stretch, windowFromMs: number): LateSplit {
-  switch (mode) {
+function splitRest(catchUp: CatchUp, rest: Stretch, nowMs: number): LateSplit {
+  switch (catchUp.mode) {
     case 'none':
       return { missed: { ...rest, reason: 'it was late, and the schedule does not catch up' } };
     case 'latest':
     case 'all': {
-      const [old, recent] = cutAt(rest, windowFromMs);
+      const { mode, windowMs } = catchUp;
+      const [old, recent] = cutAt(rest, nowMs - windowMs);
       const seconds = windowMs / 1_000;
       return {
         ...(old && {
@@ -78,7 +78,7 @@ function splitRest({ mode, windowMs }: CatchUp, rest: Stretch, windowFromMs: num
       };
     }
     default:
-      return assertNever(mode);
+      return assertNever(catchUp);
   }
 }
 

@@ -3,7 +3,7 @@
  * `release` says which of them run now, together in which batches, and which are dropped. Called by the schedule workflow;
  * pure, plain data in and out. Asked again with its own result it starts nothing new.
  */
-import type { TriggeringPolicy } from '../../contract/schedule.ts';
+import type { NewestFirst, OldestFirst, TriggeringPolicy } from '../../contract/schedule.ts';
 import { assertNever } from '../assert.ts';
 import { LOGARITHMIC_BASE_MIN } from '../limits.ts';
 import { boundPending, type WithInput } from './pending-bound.ts';
@@ -56,7 +56,7 @@ export function release<T extends Dated>(
     case 'newestFirst':
       return releaseNewest(policy, pending, slots, nowMs);
     default:
-      return assertNever(policy.kind);
+      return assertNever(policy);
   }
 }
 
@@ -74,7 +74,7 @@ export function leader<T>(batch: Batch<T>): T {
 
 /** Each slot takes a batch of the oldest that are left; the size is found anew for each. */
 function releaseOldest<T extends Dated>(
-  policy: TriggeringPolicy,
+  policy: OldestFirst,
   pending: readonly T[],
   slots: number,
 ): Release<T> {
@@ -92,7 +92,7 @@ function releaseOldest<T extends Dated>(
 
 /** One run for each of the newest; the older ones wait for a slot that no newer one wants, or for their timeout. */
 function releaseNewest<T extends Dated>(
-  { pendingTimeoutMs }: TriggeringPolicy,
+  { pendingTimeoutMs }: NewestFirst,
   pending: readonly T[],
   slots: number,
   nowMs: number,
@@ -108,9 +108,9 @@ function releaseNewest<T extends Dated>(
   };
 }
 
-function batchSize({ kind, maxBatch, base }: TriggeringPolicy, pending: number): number {
-  const max = Math.max(1, Math.min(maxBatch, pending));
-  return kind === 'logarithmic' ? Math.min(max, logarithm(pending, base, max)) : max;
+function batchSize(policy: OldestFirst, pending: number): number {
+  const max = Math.max(1, Math.min(policy.maxBatch, pending));
+  return policy.kind === 'logarithmic' ? Math.min(max, logarithm(pending, policy.base, max)) : max;
 }
 
 /**
