@@ -16,7 +16,10 @@ export type Fate =
 
 export interface Trap {
   readonly fate: Fate;
-  /** Texts that come together, then others, in one connection; with the last of them it is the request that is meant. */
+  /**
+   * Texts that come together, with no reply in between, then others, in one connection; with the last of them it is the
+   * request that is meant. Capital and small letters are the same.
+   */
   readonly pieces: readonly (readonly string[])[];
   /** Tells its reply from others on the same connection. Default: whatever comes next. */
   readonly reply?: RegExp;
@@ -93,6 +96,7 @@ interface LineState {
 /** One connection through the line. */
 function join(near: Socket, far: Socket, state: LineState, forget: (socket: Socket) => void): void {
   const seen = new Map<Armed, number>();
+  let sinceReply = '';
   let still = false;
   let awaited: Armed | undefined;
   const spring = (armed: Armed): void => {
@@ -100,12 +104,15 @@ function join(near: Socket, far: Socket, state: LineState, forget: (socket: Sock
     armed.settle({ cut: () => near.destroy() });
   };
   near.on('data', (chunk: Buffer) => {
-    const armed = caughtBy(state.traps, seen, chunk);
+    sinceReply = (sinceReply + chunk.toString('latin1').toLowerCase()).slice(-TOGETHER_CHARS_MAX);
+    const { armed, left } = caughtBy(state.traps, seen, sinceReply);
+    sinceReply = left;
     if (armed?.trap.fate === 'held') spring(armed);
     else if (armed !== undefined) awaited = armed;
     if (!still) far.write(chunk);
   });
   far.on('data', (chunk: Buffer) => {
+    sinceReply = '';
     const armed = awaited?.trap.reply?.test(chunk.toString('latin1')) === false ? undefined : awaited;
     if (armed !== undefined) awaited = undefined;
     if (armed?.trap.fate === 'unanswered') spring(armed);
@@ -126,20 +133,38 @@ function join(near: Socket, far: Socket, state: LineState, forget: (socket: Sock
   }
 }
 
-/** The trap whose last piece has come now; the first connection that has all of them takes it away. */
-function caughtBy(traps: Set<Armed>, seen: Map<Armed, number>, chunk: Buffer): Armed | undefined {
-  if (traps.size === 0) return undefined;
-  const text = chunk.toString('latin1');
+/** What is kept of a request that comes bit by bit. */
+const TOGETHER_CHARS_MAX = 1_000_000;
+
+/**
+ * The trap whose last piece has come now; the first connection that has all of them takes it away. A piece uses up the text that
+ * it was found in.
+ */
+function caughtBy(
+  traps: Set<Armed>,
+  seen: Map<Armed, number>,
+  text: string,
+): { readonly armed?: Armed; readonly left: string } {
+  let left = text;
   for (const armed of traps) {
     const { pieces } = armed.trap;
-    const known = seen.get(armed) ?? 0;
-    if (pieces[known]?.every((part) => text.includes(part)) !== true) continue;
-    seen.set(armed, known + 1);
-    if (known + 1 < pieces.length) continue;
+    for (let known = seen.get(armed) ?? 0; known < pieces.length; known += 1) {
+      const ends = pieces[known]?.map((part) => endOf(left, part)) ?? [];
+      if (ends.includes(0)) break;
+      left = left.slice(Math.max(...ends));
+      seen.set(armed, known + 1);
+    }
+    if (seen.get(armed) !== pieces.length) continue;
     traps.delete(armed);
-    return armed;
+    return { armed, left };
   }
-  return undefined;
+  return { left };
+}
+
+/** Where it ends in a text; 0 where it is not there. */
+function endOf(text: string, part: string): number {
+  const from = text.indexOf(part.toLowerCase());
+  return from < 0 ? 0 : from + part.length;
 }
 
 function pass(near: Socket, chunk: Buffer, delayMs: number): void {

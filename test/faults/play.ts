@@ -50,7 +50,7 @@ export interface Played {
 }
 
 /** Longer than anything may take on a machine three times slower. */
-const WAIT_MS_MAX = 120_000;
+export const WAIT_MS_MAX = 120_000;
 const AGAIN_MS = 50;
 
 export async function play(system: System, scenario: Scenario, random: Random, nth: number): Promise<Played> {

@@ -4,9 +4,9 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Seen } from './invariants.ts';
-import type { Trap } from './line.ts';
-import type { Scenario, Stage } from './play.ts';
-import { type PoolWorkerName, TTL_MS } from './parts.ts';
+import type { Caught, Trap } from './line.ts';
+import { type Scenario, type Stage, WAIT_MS_MAX } from './play.ts';
+import { POOL, type PoolWorkerName, TTL_MS } from './parts.ts';
 
 /** Longer than every TTL. */
 const LONG_MS = TTL_MS * 1.5;
@@ -94,7 +94,7 @@ export const SCENARIOS: readonly Scenario[] = [
       const request = stage.random.pick([grantCommit, releaseCommit]);
       const caught = stage.system.lines.workerPostgres.catch({ ...request(stage), fate: 'unanswered' });
       await provoke(stage);
-      (await caught).cut();
+      (await inTime(caught)).cut();
     },
   },
   {
@@ -176,7 +176,7 @@ function killsWorker(
       const { worker, lines } = stage.system;
       const caught = lines[line].catch({ ...request(stage), fate });
       await provoke(stage);
-      await caught;
+      await inTime(caught);
       await worker.crash();
       await worker.start();
     },
@@ -190,12 +190,24 @@ function startCall({ system, everySecond }: Stage): Omit<Trap, 'fate'> {
   return { pieces: [[id, 'invocationWorkflow']], reply: /[0-9a-f]{8}-[0-9a-f]{4}-7/ };
 }
 
-function grantCommit(stage: Stage): Omit<Trap, 'fate'> {
-  return { pieces: [[`${stage.prefix}trapped#1.0`, '"warm"'], ['commit']] };
+/** It names the worker's task queue, which a request that has to wait does not. */
+function grantCommit({ prefix }: Stage): Omit<Trap, 'fate'> {
+  return { pieces: [[`${prefix}trapped#1.0`, `pool/${POOL}/`], ['commit']], reply: COMMITTED };
 }
 
-function releaseCommit(stage: Stage): Omit<Trap, 'fate'> {
-  return { pieces: [[`${stage.prefix}trapped`, '"succeeded"'], ['commit']] };
+function releaseCommit({ prefix }: Stage): Omit<Trap, 'fate'> {
+  return { pieces: [[`${prefix}trapped`, '"succeeded"'], ['commit']], reply: COMMITTED };
+}
+
+/** Statements are sent one behind the other, and so their replies come. */
+const COMMITTED = /COMMIT\0/;
+
+/** @throws Error where no such request passes */
+async function inTime(caught: Promise<Caught>): Promise<Caught> {
+  const none = sleep(WAIT_MS_MAX, undefined, { ref: false }).then(() => undefined);
+  const found = await Promise.race([caught, none]);
+  if (found !== undefined) return found;
+  throw new Error(`waited ${WAIT_MS_MAX} ms in vain for the request that the fault strikes at`);
 }
 
 /** The job whose grant and release are waited for. */
