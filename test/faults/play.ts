@@ -102,6 +102,7 @@ async function begin(system: System, random: Random, nth: number) {
   const asked: string[] = [];
   const allowed = new Map<string, string>();
   const complaints: string[] = [];
+  await untilAllIsFree(system);
   await forgetChanges(system.sql);
   const workersBefore = await readWorkers(system);
   const work = (given: Partial<Omit<WorkInput, 'journal'>>): RunInput => {
@@ -185,25 +186,29 @@ async function becomeQuiet(stage: Stage, schedules: readonly Kept[]) {
     const all = await executionsOf(system.client, stage.prefix, system.names.deployment);
     return all.every(({ open }) => !open);
   });
-  const { schema } = system.names;
-  await stage.until('all capacity to come back', async () => {
-    const { rows } = await system.sql.query<{ n: string }>(
+  await untilAllIsFree(system);
+  return quiet;
+}
+
+function untilAllIsFree({ sql, names: { schema } }: System): Promise<boolean> {
+  return until('all capacity to come back', async () => {
+    const { rows } = await sql.query<{ n: string }>(
       `SELECT (SELECT count(*) FROM ${schema}.allocs) + (SELECT count(*) FROM ${schema}.evals)
         + (SELECT count(*) FROM ${schema}.workers WHERE used > 0) AS n`,
     );
     return Number(rows[0]?.n) === 0;
   });
-  return quiet;
 }
 
 /** Ends a schedule by its spec, which goes on naming the times that were due, for those that are still to be caught up with. */
 async function comeToEnd({ until }: Stage, { id, everyMs, input, handle }: Kept) {
   const endAtMs = await until(`${id} to take its end`, async () => {
+    const { revision, definition } = await handle.describe();
+    // Told before, though its answer was lost.
+    if (definition.spec.endAtMs !== undefined) return definition.spec.endAtMs;
     const atMs = Date.now() + END_IN_MS;
-    await handle.change({
-      ...input,
-      spec: { expressions: `every ${everyMs}ms`, endAt: new Date(atMs).toISOString() },
-    });
+    const spec = { expressions: `every ${everyMs}ms`, endAt: new Date(atMs).toISOString() };
+    await handle.change({ ...input, spec }, { revision });
     return atMs;
   });
   const { createdAtMs, changedAtMs } = await until(`${id} to end`, async () => {
