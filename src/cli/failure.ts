@@ -53,7 +53,9 @@ function knownOf(error: unknown): Readonly<Record<string, unknown>> {
   const message = messageOf(error);
   if (!(error instanceof EscapementError))
     return { name: error instanceof Error ? error.name : 'Error', message };
-  return { ...error.details, name: error.name, code: error.code, message: error.message };
+  const known = { name: error.name, code: error.code, message: error.message };
+  // Again, as no detail may stand in for them.
+  return { ...known, ...error.details, ...known };
 }
 
 function linesOf(error: unknown): readonly string[] {

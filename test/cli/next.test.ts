@@ -114,8 +114,13 @@ describe('bad input exits with 2 and says what to do', () => {
     ['@daily', { dstGap: 'both' }, /^error: --dst-gap: "both" is none of next, skip, shift/],
     ['@daily', { dstRepeat: 'skip' }, /^error: --dst-repeat: "skip" is none of first, last, both/],
   ])('%s %o', (expression, options, message) => {
-    const output = run(expression, { ...options, json: true });
+    const output = run(expression, options);
     expect(output).toMatchObject({ exitCode: 2, stdout: '' });
     expect(output.stderr).toMatch(message);
+    const asked = run(expression, { ...options, json: true });
+    expect(asked).toMatchObject({ exitCode: 2, stdout: '' });
+    const { error } = JSON.parse(asked.stderr) as { error: { issues: { path: string; message: string }[] } };
+    const lines = error.issues.map((issue) => `error: ${issue.path}: ${issue.message}\n`);
+    expect(lines.join('')).toBe(output.stderr);
   });
 });
