@@ -31,7 +31,11 @@ export async function catchUp(id: string | undefined, options: CatchUpOptions): 
     const found = await eachAtOnce(named, PACE, async (one) => {
       const handle = schedules.get(one.id);
       try {
-        const { changedAtMs } = await handle.describe();
+        const { changedAtMs, timing } = await handle.describe();
+        if (all && timing.kind !== 'absolute') {
+          const reason = 'it has no fixed nominal times: what it missed came later';
+          return { id: one.id, outcome: 'nothing' as const, reason };
+        }
         // What came before its last change is for a definition that it no longer has.
         const since = isoInstant(sinceMs ?? changedAtMs);
         const until = isoInstant(untilMs);
