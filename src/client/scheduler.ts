@@ -75,7 +75,7 @@ export class Scheduler {
    */
   static async connect(options: SchedulerOptions = {}): Promise<Scheduler> {
     const config = loadConfig(options);
-    const connection = options.connection ?? (await connectTemporal(config.temporal));
+    const connection = options.connection ?? (await connectTemporal(config.temporal, config.namespace));
     const client = new Client({
       connection,
       namespace: config.namespace,

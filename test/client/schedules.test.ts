@@ -34,6 +34,17 @@ afterAll(async () => {
 const TRIGGERED: ScheduleInput = { spec: 'triggered', target: 'echo' };
 const cli = (...args: string[]) => runCli(args, system.environment);
 
+test('a namespace that is not there is named, with what to do', async () => {
+  const { TEMPORAL_ADDRESS: address = '' } = system.environment;
+  const refused = Scheduler.connect({ address, namespace: 'nowhere' });
+  await expect(refused).rejects.toThrow(
+    /namespace: the Temporal server has no namespace "nowhere": name one/,
+  );
+  const { code, stderr } = await cli('schedule', 'list', '--namespace', 'nowhere');
+  expect(stderr).toMatch(/has no namespace "nowhere"/);
+  expect(code).toBe(2);
+});
+
 test('the summary of a watch over one schedule counts one', async () => {
   await scheduler.schedules.create('lonely', TRIGGERED);
   await vi.waitFor(async () => {
