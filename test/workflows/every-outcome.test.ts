@@ -15,6 +15,9 @@ const byHand: ScheduleInput = { spec: 'triggered', target: 'x' };
 const everySecond: ScheduleInput = { spec: 'every 1s', target: 'x', overlap: 'allowAll' };
 const long = { ms: 600_000 };
 
+/** Seconds: the message is there before, on a machine under load too. */
+const AHEAD = 15;
+
 /** How each is made; the compiler says which is missing. */
 const ways = {
   started: async () => {
@@ -61,15 +64,15 @@ const ways = {
   },
   'skipped-occurrence': async () => {
     const handle = await create('skipped-occurrence', everySecond);
-    await handle.skipOccurrence(soon(3));
+    await handle.skipOccurrence(soon(AHEAD));
   },
   held: async () => {
     const handle = await create('held', everySecond);
-    await handle.holdOccurrence(soon(3));
+    await handle.holdOccurrence(soon(AHEAD));
   },
   moved: async () => {
     const handle = await create('moved', everySecond);
-    await handle.moveOccurrence(soon(60), soon(4));
+    await handle.moveOccurrence(soon(60), soon(AHEAD));
   },
   missed: async () => {
     const handle = await create('missed', { ...everySecond, catchUp: 'none' });
