@@ -7,9 +7,9 @@ import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { sharedProgram } from '../support/shared.ts';
 
-const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
+const { main: MAIN } = await sharedProgram();
 
 /** Where a system is; nothing of the environment of the test run itself reaches the command. */
 export type CliEnvironment = Readonly<Record<string, string>>;
@@ -31,7 +31,7 @@ function start(args: readonly string[], environment: CliEnvironment): ChildProce
     ESCAPEMENT_GATEWAY_URL: 'http://127.0.0.1:1',
     ...environment,
   };
-  return spawn(process.execPath, ['--import', 'tsx', MAIN, ...args], {
+  return spawn(process.execPath, [MAIN, ...args], {
     env,
     stdio: ['ignore', 'pipe', 'pipe'],
   });

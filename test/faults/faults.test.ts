@@ -4,9 +4,9 @@
  * `FAULTS_SEED=… npx vitest run test/faults/faults.test.ts -t '…'`.
  */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { sharedProgram } from '../support/shared.ts';
 import { temporalBinary } from '../support/temporal-binary.ts';
 import { play } from './play.ts';
-import { makeProgram, type Program } from './program.ts';
 import { randomOf } from './random.ts';
 import { SCENARIOS } from './scenarios.ts';
 import { devServer, makeWhole, startSystem, type System } from './system.ts';
@@ -14,14 +14,13 @@ import { devServer, makeWhole, startSystem, type System } from './system.ts';
 const SEED = Number(process.env.FAULTS_SEED ?? Date.now() % 1_000_000);
 const SYSTEMS = 2;
 
-let program: Program;
 const systems: System[] = [];
 const free: System[] = [];
 const waiting: ((system: System) => void)[] = [];
 
 beforeAll(async () => {
   const binary = await temporalBinary();
-  program = await makeProgram();
+  const program = await sharedProgram();
   const starting = Array.from({ length: SYSTEMS }, async () => {
     systems.push(await startSystem({ startTemporal: devServer(binary), program }));
   });
@@ -31,7 +30,6 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await Promise.all(systems.map((system) => system.close()));
-  await program?.remove();
 });
 
 async function withSystem<T>(work: (system: System) => Promise<T>): Promise<T> {

@@ -7,7 +7,7 @@
 import { parseArgs } from 'node:util';
 import { temporalBinary } from '../support/temporal-binary.ts';
 import { play } from './play.ts';
-import { makeProgram } from './program.ts';
+import { makeProgram } from '../support/program.ts';
 import { randomOf } from './random.ts';
 import { SCENARIOS } from './scenarios.ts';
 import { devServer, makeWhole, startSystem, type System } from './system.ts';

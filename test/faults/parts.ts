@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { freePorts } from '../../src/embedded/free-ports.ts';
 import type { Line } from './line.ts';
 import { type Part, partOf } from './part.ts';
-import type { Program } from './program.ts';
+import type { ProgramFiles } from '../support/program.ts';
 
 /** Short, so that what must expire does so while a test waits. */
 export const TTL_MS = 4_000;
@@ -30,7 +30,7 @@ export interface Ground {
   /** Of the role that runs. */
   readonly databaseUrl: string;
   readonly namespace: string;
-  readonly program: Program;
+  readonly program: ProgramFiles;
 }
 
 type Env = Readonly<Record<string, string>>;

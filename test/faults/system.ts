@@ -19,7 +19,7 @@ import { watchChanges } from './changes.ts';
 import { type Line, openLine } from './line.ts';
 import type { Part } from './part.ts';
 import { DEPLOYMENT, KEY, type LineName, partsOf, POOL, type PoolWorkerName, TTL_MS } from './parts.ts';
-import type { Program } from './program.ts';
+import type { ProgramFiles } from '../support/program.ts';
 
 /** Workers under load may be late; that must not use up an invocation's chances. */
 const RETRY_MAX = 100;
@@ -60,7 +60,7 @@ type Closer = () => Promise<unknown>;
 export interface SystemOptions {
   readonly startTemporal: (folder: string, postgres: PostgresServer) => Promise<Temporal>;
   /** Removed by whoever made it. */
-  readonly program: Program;
+  readonly program: ProgramFiles;
 }
 
 export async function startSystem(options: SystemOptions): Promise<System> {

@@ -3,7 +3,7 @@
  * exit code 1 where something went wrong.
  */
 import { play } from './play.ts';
-import { makeProgram } from './program.ts';
+import { makeProgram } from '../support/program.ts';
 import { randomOf } from './random.ts';
 import { PRODUCTION } from './scenarios.ts';
 import { startSystem } from './system.ts';

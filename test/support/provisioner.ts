@@ -4,16 +4,13 @@
  * Promise: a run that needs no server starts none; everything started here is ended with the run.
  */
 import { once } from 'node:events';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import type { TestProject } from 'vitest/node';
 import { findTemporal } from '../../src/embedded/find-temporal.ts';
 import { startTemporalServer } from '../../src/embedded/temporal-server.ts';
 import { findTimeSkippingServer } from './find-time-skipping.ts';
 import { startPostgres } from './postgres.ts';
+import type { ProgramFiles } from './program.ts';
 import type { Shared } from './shared.ts';
 
 declare module 'vitest' {
@@ -62,6 +59,8 @@ async function make(makers: Makers, what: string): Promise<string> {
 }
 
 function createMakers(onCleanup: (cleanup: Cleanup) => void): Makers {
+  let made: Promise<ProgramFiles> | undefined;
+  const program = () => (made ??= buildProgram(onCleanup));
   return {
     temporal: async () => {
       const found = await findTemporal({ onProgress: tell });
@@ -78,27 +77,18 @@ function createMakers(onCleanup: (cleanup: Cleanup) => void): Makers {
       onCleanup(server.stop);
       return server.url;
     },
-    workflowBundle: async () => {
-      const folder = await mkdtemp(join(tmpdir(), 'escapement-bundle-'));
-      onCleanup(() => rm(folder, { recursive: true, force: true }));
-      const codePath = join(folder, 'workflows.js');
-      await writeFile(codePath, await bundleWorkflows());
-      return codePath;
-    },
+    workflowBundle: async () => (await program()).workflowBundle,
     timeSkippingProgram: () => findTimeSkippingServer(process.env, tell),
+    program,
   };
 }
 
-async function bundleWorkflows(): Promise<string> {
-  // Loaded only here: the bundler and its native parts take longer to load than most runs of pure tests take.
-  const { bundleWorkflowCode, DefaultLogger } = await import('@temporalio/worker');
-  const workflowsPath = fileURLToPath(new URL('../../workflows/index.ts', import.meta.url));
-  const payloadConverterPath = fileURLToPath(
-    new URL('../../src/contract/payload-converter.ts', import.meta.url),
-  );
-  const logger = new DefaultLogger('ERROR');
-  const { code } = await bundleWorkflowCode({ workflowsPath, payloadConverterPath, logger });
-  return code;
+async function buildProgram(onCleanup: (cleanup: Cleanup) => void): Promise<ProgramFiles> {
+  // Loaded only here: the compiler takes longer to load than most runs of pure tests take.
+  const { makeProgram } = await import('./program.ts');
+  const { remove, ...files } = await makeProgram();
+  onCleanup(remove);
+  return files;
 }
 
 function tell(line: string): void {

@@ -9,6 +9,7 @@ import { get } from 'node:http';
 import { text } from 'node:stream/consumers';
 import { inject } from 'vitest';
 import { createDatabase, type TestDatabase } from './postgres.ts';
+import type { ProgramFiles } from './program.ts';
 
 /** Everything the provisioner makes, by name. */
 export interface Shared {
@@ -18,6 +19,8 @@ export interface Shared {
   /** Path of the bundled code. */
   readonly workflowBundle: string;
   readonly timeSkippingProgram: string;
+  /** Of this repository. */
+  readonly program: ProgramFiles;
 }
 
 /** Address and namespace of a real Temporal server. */
@@ -44,6 +47,11 @@ export async function sharedWorkflowBundle(): Promise<{ readonly codePath: strin
 /** Path of the time-skipping server; tests use `createTimeSkippingEnvironment` instead. */
 export function sharedTimeSkippingProgram(): Promise<string> {
   return ask('timeSkippingProgram');
+}
+
+/** What users install: the command line as JavaScript, the workflows bundled. */
+export function sharedProgram(): Promise<ProgramFiles> {
+  return ask('program');
 }
 
 /** A new, empty database on the run's real PostgreSQL server. Drop it in `afterAll`. */

@@ -1,6 +1,6 @@
 /**
  * The program as it is installed: this repository's sources as JavaScript in a folder of their own, the workflows bundled, so
- * that a process that was killed is up again in a second. Made once for each run of the faults.
+ * that a process is up in less than a second. Made once for each run of the tests.
  * The types are not checked here; `npm run check` does.
  */
 import { execFile } from 'node:child_process';
@@ -17,14 +17,19 @@ const TARGETS = 'test/faults/targets.ts';
 /** And what it imports. */
 const FLAKY = ['test/faults/flaky.ts', 'test/faults/random.ts'];
 
-export interface Program {
-  readonly folder: string;
+/** Paths. */
+export interface ProgramFiles {
   /** For `node <main> worker`. */
   readonly main: string;
   /** A module for `--targets`. */
   readonly targets: string;
   /** A worker or gateway whose store lies. */
   readonly flaky: string;
+  /** Code of the workflows, for `Worker.create({ workflowBundle })`. */
+  readonly workflowBundle: string;
+}
+
+export interface Program extends ProgramFiles {
   remove(): Promise<void>;
 }
 
@@ -36,10 +41,10 @@ export async function makeProgram(): Promise<Program> {
     await symlink(join(ROOT, shared), join(folder, shared));
   await promisify(execFile)(process.execPath, [join(folder, 'src/worker/build-bundle.js')]);
   return {
-    folder,
     main: join(folder, 'src/cli/main.js'),
     targets: join(folder, TARGETS.replace(/\.ts$/, '.js')),
     flaky: join(folder, 'test/faults/flaky.js'),
+    workflowBundle: join(folder, 'workflow-bundle.js'),
     remove: () => rm(folder, { recursive: true, force: true }),
   };
 }
