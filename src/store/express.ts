@@ -8,7 +8,7 @@
  */
 import { sql } from 'kysely';
 import type { EvalRequest } from '../contract/pools.ts';
-import { type Candidate, createPlacer } from '../core/allocator/place.ts';
+import { type Candidate, createPlacer, type Placer } from '../core/allocator/place.ts';
 import type { Answer, Operation } from './batch.ts';
 import type { Database } from './database.ts';
 import {
@@ -19,7 +19,7 @@ import {
 } from './express-rows.ts';
 import { candidateOf } from './hand-over-rows.ts';
 import { placementText } from './placement-text.ts';
-import type { PoolView } from './pool-views.ts';
+import type { PoolView, ReadyPool } from './pool-views.ts';
 import { endStatements } from './runs.ts';
 import { windowStatements } from './windows.ts';
 
@@ -42,19 +42,36 @@ export function sendExpress(
   operations: readonly Operation[],
 ): Promise<readonly Answer[]> | undefined {
   const view = database.views.peek(poolId);
-  if (view === undefined || !isReady(view)) return undefined;
-  const plan = planOf(view, operations);
+  if (view === undefined) return undefined;
+  const ready = readyPool(view);
+  const plan = ready && planOf(view, ready.placer, operations);
   return plan && send(database, view, plan);
 }
 
-function isReady({ pool, nowMs, rows, queueEmpty, steady }: PoolView): boolean {
-  if (!steady || !queueEmpty || pool.state !== 'active') return false;
-  for (const row of rows.values()) if (row.expires_at_ms <= nowMs) return false;
-  return true;
+/** Undefined where something has to be read first. */
+function readyPool(view: PoolView): ReadyPool | undefined {
+  const { pool, nowMs, rows, queueEmpty, steady } = view;
+  if (!steady || !queueEmpty || pool.state !== 'active') return undefined;
+  const untilMs = view.ready?.untilMs ?? firstExpiry(rows);
+  if (untilMs <= nowMs) return undefined;
+  view.ready ??= { placer: placerOf(view), untilMs };
+  return view.ready;
+}
+
+function firstExpiry(rows: PoolView['rows']): number {
+  let firstMs = Infinity;
+  for (const row of rows.values()) firstMs = Math.min(firstMs, row.expires_at_ms);
+  return firstMs;
+}
+
+function placerOf({ pool, nowMs, rows }: PoolView): Placer {
+  const candidates = Array.from(rows.values(), (row): Candidate => candidateOf(row, NO_DATASETS));
+  const options = { nowMs, reserveAfterMs: pool.reserve_after_ms, strategy: pool.strategy };
+  return createPlacer(candidates, options);
 }
 
 /** Undefined where not all of it can be done at once. */
-function planOf(view: PoolView, operations: readonly Operation[]): Plan | undefined {
+function planOf(view: PoolView, placer: Placer, operations: readonly Operation[]): Plan | undefined {
   const ids = new Set<string>();
   const releases: Numbered<ExpressRelease>[] = [];
   const requests: Numbered<{ readonly request: EvalRequest }>[] = [];
@@ -73,7 +90,9 @@ function planOf(view: PoolView, operations: readonly Operation[]): Plan | undefi
   }
   // Of twins the second is answered by what the first has done.
   if (ids.size < operations.length) return undefined;
-  const grants = placed(view, requests);
+  const grants = placed(view, placer, requests);
+  // It has taken what some of them were offered.
+  if (grants === undefined) view.ready = undefined;
   return grants && { grants, releases };
 }
 
@@ -81,13 +100,11 @@ const NO_DATASETS: readonly string[] = [];
 
 /** By priority, then id, as all of them are of the same age; undefined where one would have to wait. */
 function placed(
-  { pool, nowMs, rows }: PoolView,
+  { nowMs, rows }: PoolView,
+  placer: Placer,
   requests: readonly Numbered<{ readonly request: EvalRequest }>[],
 ): Plan['grants'] | undefined {
   if (requests.length === 0) return [];
-  const candidates = Array.from(rows.values(), (row): Candidate => candidateOf(row, NO_DATASETS));
-  const options = { nowMs, reserveAfterMs: pool.reserve_after_ms, strategy: pool.strategy };
-  const placer = createPlacer(candidates, options);
   const inOrder = requests.toSorted(
     (a, b) => b.request.priority - a.request.priority || (a.request.id < b.request.id ? -1 : 1),
   );
@@ -134,7 +151,9 @@ function answersOf(view: PoolView, { grants, releases }: Plan, done: ExpressDone
   view.nowMs = done.now_ms;
   for (const [workerId, incarnation, size] of done.freed ?? []) {
     const worker = view.rows.get(workerId);
-    if (worker?.incarnation === incarnation) worker.used -= size;
+    if (worker?.incarnation !== incarnation) continue;
+    worker.used -= size;
+    view.ready?.placer.give(workerId, size);
   }
   const answers = new Array<Answer>(grants.length + releases.length);
   const epochs = done.epochs?.split(',') ?? [];

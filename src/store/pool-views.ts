@@ -6,6 +6,7 @@
  * Plain renewals do not raise it (each process renews many workers), so an expiry may be known too early:
  * whoever looks expired is read again.
  */
+import type { Placer } from '../core/allocator/place.ts';
 import type { PoolRow, WorkerRow } from './tables.ts';
 
 export type KnownWorker = Pick<
@@ -41,6 +42,15 @@ export interface PoolView {
   readonly rows: Map<string, KnownWorker>;
   readonly queueEmpty: boolean;
   readonly steady: boolean;
+  /** Made by the first express batch that needs it, and kept for the next ones: sorting many workers takes longer than placing. */
+  ready?: ReadyPool | undefined;
+}
+
+/** A pool whose workers are all live, and what they have free. */
+export interface ReadyPool {
+  readonly placer: Placer;
+  /** The first of them is not live from this instant on, as far as is known. */
+  readonly untilMs: number;
 }
 
 export interface PoolViews {

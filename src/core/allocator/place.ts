@@ -17,6 +17,7 @@ import { reasonsFor, type Unfit, unfitWorkers, verdictOf } from './explain.ts';
 import {
   bestFit,
   createShelf,
+  give,
   keep,
   largestFree,
   nearestFit,
@@ -87,9 +88,14 @@ export type Offer =
     }
   | { readonly kind: 'waits'; readonly reason: WaitReason };
 
-/** Places demands one by one. They must be offered in the order of `compareDemands`. */
+/**
+ * Places demands one by one. They must be offered in the order of `compareDemands`. It may be kept for later demands as long as
+ * nothing but what is free changes.
+ */
 export interface Placer {
   offer(demand: Demand): Offer;
+  /** What was taken from a worker is free again; of one that is not there nothing comes. */
+  give(workerId: string, size: number): void;
   /** Why each worker cannot take a demand that was offered and waits. */
   verdicts(demand: Demand): readonly LosingCandidate[];
   /** Greatest free capacity that is not kept for anybody: at 0 nothing more can be placed. */
@@ -171,7 +177,12 @@ export function createPlacer(workers: readonly Candidate[], options: PlaceOption
     }));
   }
 
-  return { offer, verdicts, largestFree: () => largestFree(floor.all) };
+  function giveBack(workerId: string, size: number): void {
+    const slot = floor.slotOf(workerId);
+    if (slot !== undefined) give(slot, size);
+  }
+
+  return { offer, give: giveBack, verdicts, largestFree: () => largestFree(floor.all) };
 }
 
 function placeOn(
@@ -220,15 +231,21 @@ function createFloor(workers: readonly Candidate[], nowMs: number) {
     const key = whole ? `any ${target}` : JSON.stringify([target, dataset.id, dataset.mode]);
     const known = unfits.get(key) ?? unfitWorkers(workers, demand, nowMs, cold);
     unfits.set(key, known);
-    return known;
+    if (known.named.length === 0) return known;
+    // They may serve other demands meanwhile.
+    const named = known.named.map((one) => ({ ...one, free: slotOf(one.workerId)?.free ?? one.free }));
+    return { counts: known.counts, named };
+  }
+
+  let slotsById: ReadonlyMap<string, Slot> | undefined;
+  function slotOf(workerId: string): Slot | undefined {
+    slotsById ??= new Map(slots.map((slot) => [slot.worker.id, slot]));
+    return slotsById.get(workerId);
   }
 
   /** Those that can take nothing included. */
   function everybody(): readonly Pick<Slot, 'worker' | 'free' | 'keptFor'>[] {
-    const slotOf = new Map(slots.map((slot) => [slot.worker.id, slot]));
-    return workers.map(
-      (worker) => slotOf.get(worker.id) ?? { worker, free: worker.free, keptFor: undefined },
-    );
+    return workers.map((worker) => slotOf(worker.id) ?? { worker, free: worker.free, keptFor: undefined });
   }
 
   // Thousands may wait for the same thing: each question is answered once.
@@ -265,5 +282,5 @@ function createFloor(workers: readonly Candidate[], nowMs: number) {
     return { kind: 'no-free-capacity', largestFree: largestFree(on) };
   }
 
-  return { all, shelf, whyNot, unfit, everybody };
+  return { all, shelf, slotOf, whyNot, unfit, everybody };
 }

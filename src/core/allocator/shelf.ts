@@ -6,7 +6,7 @@
  */
 import type { Candidate } from './place.ts';
 
-/** One worker while a batch is placed. `free` goes down as demands are placed on it. */
+/** One worker while demands are placed. `free` goes down as they are placed on it, and up as they end. */
 export interface Slot {
   readonly worker: Candidate;
   free: number;
@@ -106,11 +106,30 @@ export function take(slot: Slot, size: number): void {
   slot.free -= size;
   slot.shelves.forEach((shelf, n) => {
     const { slots } = shelf;
-    // Free capacity only shrinks, so the slot only moves towards the front.
+    // It has less free than before, so it moves towards the front.
     let at = from[n] ?? 0;
     for (let ahead = slots[at - 1]; ahead !== undefined && before(slot, ahead); ahead = slots[at - 1]) {
       slots[at] = ahead;
       at -= 1;
+    }
+    slots[at] = slot;
+  });
+}
+
+/** Gives `size` back to the slot and moves it to its new place on every shelf. */
+export function give(slot: Slot, size: number): void {
+  const from = slot.shelves.map((shelf) => indexOf(shelf.slots, slot));
+  slot.free += size;
+  slot.shelves.forEach((shelf, n) => {
+    if (slot.keptFor !== undefined) {
+      if (shelf.kept === undefined || slot.free > shelf.kept.free) shelf.kept = slot;
+      return;
+    }
+    const { slots } = shelf;
+    let at = from[n] ?? 0;
+    for (let behind = slots[at + 1]; behind !== undefined && before(behind, slot); behind = slots[at + 1]) {
+      slots[at] = behind;
+      at += 1;
     }
     slots[at] = slot;
   });

@@ -146,6 +146,35 @@ describe('for any demands and workers', () => {
   });
 });
 
+test('a placer that was kept answers as one made anew, whatever was given back meanwhile', () => {
+  const unreserved = options.map((how) => ({ ...how, reserveAfterMs: 1_000 }));
+  fc.assert(
+    fc.property(
+      demands,
+      demands,
+      workers,
+      unreserved,
+      fc.func(fc.boolean()),
+      (first, second, pool, how, ends) => {
+        const kept = createPlacer(pool, how);
+        const free = new Map(pool.map((worker) => [worker.id, worker.free]));
+        for (const demand of first.toSorted(compareDemands)) {
+          const offer = kept.offer(demand);
+          if (offer.kind === 'waits') continue;
+          if (ends(demand.evalId)) kept.give(offer.workerId, demand.size);
+          else free.set(offer.workerId, (free.get(offer.workerId) ?? 0) - demand.size);
+        }
+        const anew = createPlacer(
+          pool.map((worker) => ({ ...worker, free: free.get(worker.id) ?? 0 })),
+          how,
+        );
+        for (const demand of second.toSorted(compareDemands))
+          expect(kept.offer(demand)).toEqual(anew.offer(demand));
+      },
+    ),
+  );
+});
+
 test('nobody starves: past reserveAfter, a demand is served once what ran before has ended', () => {
   const scenario = fc.record({
     capacities: fc.array(fc.integer({ min: 1, max: 6 }), { minLength: 1, maxLength: 4 }),
