@@ -6,6 +6,7 @@ import type { ScheduleDefinition } from '../../src/contract/schedule.ts';
 import { PLAN_AHEAD, REVISIONS_BYTES_MAX, REVISIONS_KEPT_MAX } from '../../src/core/limits.ts';
 import { local } from '../local-activities.ts';
 import { carryOut } from './carry-out.ts';
+import { fireDue } from './fire-due.ts';
 import { feed, type Host, nowOf, planFrom, replan } from './host.ts';
 import { describeAct } from './occurrences.ts';
 import { Refusal, refuse } from './refusal.ts';
@@ -53,8 +54,11 @@ async function revise(
   { actor, reason }: ChangeNote,
 ): Promise<void> {
   const { state } = host;
-  // What fell due before belongs to the old definition; where much did, more falls due meanwhile.
-  if (host.starts.length > 0) await carryOut(host);
+  // What fell due before belongs to the old definition, and so does what falls due while that is carried out.
+  while (host.starts.length > 0) {
+    await carryOut(host);
+    await fireDue(host);
+  }
   const nowMs = nowOf(host);
   const planned = await local.plan({
     scheduleId: host.id,
