@@ -155,6 +155,12 @@ function rowsOf(
       atLeast(5),
     ),
     row(
+      `grants/s, ${MANY} callers; one at a time`,
+      (s) => s.many.perSecond,
+      (s) => s.oneAtATime,
+      atLeast(5),
+    ),
+    row(
       'grants/s, 95 % full; 10 % full',
       (s) => s.full.perSecond,
       (s) => s.empty.perSecond,

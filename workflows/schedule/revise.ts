@@ -1,5 +1,5 @@
 /** Changing what a schedule is: a new definition, an older one again, a calendar that has changed. Acts from now on. */
-import type { PlanRequest } from '../../src/contract/activities.ts';
+import type { PlanRequest, PlanResult } from '../../src/contract/activities.ts';
 import { isoInstant } from '../../src/contract/ids.ts';
 import type { ChangeNote, ChangeRequest, Revision, RevertRequest } from '../../src/contract/messages.ts';
 import type { ScheduleDefinition } from '../../src/contract/schedule.ts';
@@ -54,23 +54,21 @@ async function revise(
   { actor, reason }: ChangeNote,
 ): Promise<void> {
   const { state } = host;
+  const planNow = (nowMs: number) => planOf(host, message, wanted, nowMs);
+  let nowMs = nowOf(host);
+  let planned = await planNow(nowMs);
+  if (JSON.stringify(planned.definition) === JSON.stringify(state.definition)) return;
+
   // What fell due before belongs to the old definition, and so does what falls due while that is carried out.
   while (host.starts.length > 0) {
     await carryOut(host);
     await fireDue(host);
   }
-  const nowMs = nowOf(host);
-  const planned = await local.plan({
-    scheduleId: host.id,
-    ...wanted,
-    createdAtMs: state.createdAtMs,
-    nowMs,
-    count: PLAN_AHEAD,
-  });
-  if (planned.kind === 'refused') throw new Refusal('InvalidInput', `${message}: ${planned.message}`);
+  if (nowOf(host) > nowMs) {
+    nowMs = nowOf(host);
+    planned = await planNow(nowMs);
+  }
   const { definition } = planned;
-  if (JSON.stringify(definition) === JSON.stringify(state.definition)) return;
-
   // As the stretches until now do.
   await closeSpans(host, nowMs);
   const occurrences = await stillNamed(host, definition, nowMs);
@@ -98,6 +96,21 @@ async function revise(
   if (planned.timing.kind === 'relative' && state.waitingFor === undefined) {
     feed(host, { kind: 'rewind' }, nowMs);
   }
+}
+
+type Planned = Extract<PlanResult, { readonly kind: 'planned' }>;
+
+/** @throws Refusal where that cannot be used */
+async function planOf(
+  { id, state }: Host,
+  message: string,
+  wanted: Pick<PlanRequest, 'input' | 'definition' | 'fresh'>,
+  nowMs: number,
+): Promise<Planned> {
+  const { createdAtMs } = state;
+  const planned = await local.plan({ scheduleId: id, ...wanted, createdAtMs, nowMs, count: PLAN_AHEAD });
+  if (planned.kind === 'refused') throw new Refusal('InvalidInput', `${message}: ${planned.message}`);
+  return planned;
 }
 
 /** What is still to be caught up with, or was asked for, fell due by the spec as it was. */
