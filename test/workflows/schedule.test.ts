@@ -2,12 +2,14 @@
  * A schedule's life in seconds, on a real Temporal server: what needs one. Messages nobody planned for, workers and
  * databases that go away, ends from outside, and messages at any moment; swept over forced continue-as-new.
  */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Connection } from '@temporalio/client';
 import { NativeConnection, Worker } from '@temporalio/worker';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { isoInstant } from '../../src/contract/ids.ts';
 import type { ScheduleInput } from '../../src/contract/schedule.ts';
 import type { Store } from '../../src/store/store.ts';
+import { scheduleSignals } from '../../src/contract/messages.ts';
 import { freshDeployment, sharedTemporal, sharedWorkflowBundle } from '../support/shared.ts';
 import { eventually } from './eventually.ts';
 import { CONTINUE_AS_NEW_EVERY, expectAccount, ledgerOf, type Seen } from './scenario.ts';
@@ -221,6 +223,33 @@ describe('messages and ends', () => {
     for (let asked = 0; counted(await seen.describe()) < 4; asked += 1) {
       await Promise.all([seen.describe(), seen.describe(), asked % 10 === 0 && handle.trigger()]);
     }
+    await handle.delete();
+    await expectReplay(seen);
+    await expectAccount(seen);
+  });
+
+  test.concurrent('asked and told all the time, it replays, and each due time counts once', async () => {
+    const seen = await begin(world, { ...everySecond, overlap: 'skip' });
+    const { handle } = seen;
+    const workflow = world.client.workflow.getHandle(handle.workflowId);
+    const untilMs = Date.now() + 8 * SECOND;
+    const forever = async (what: (n: number) => Promise<unknown>, everyMs: number) => {
+      for (let n = 0; Date.now() < untilMs; n += 1) await Promise.all([what(n), sleep(everyMs)]);
+    };
+    const at = (n: number) => new Date(Date.UTC(2090, 0, 1) + n * SECOND).toISOString();
+    const tell = (n: number) =>
+      [
+        () => workflow.signal(scheduleSignals.enable),
+        () => workflow.signal(scheduleSignals.changeOccurrence, { at: at(n), act: 'skip' as const }),
+        () => workflow.signal(scheduleSignals.changeOccurrence, { at: at(n - 1), act: 'restore' as const }),
+        () => workflow.signal(scheduleSignals.trigger, {}),
+        () => workflow.signal('not-a-signal'),
+      ][n % 5]?.() ?? Promise.resolve();
+    await Promise.all([
+      forever(() => seen.describe(), 20),
+      forever(tell, 20),
+      forever(() => handle.enable(), 100),
+    ]);
     await handle.delete();
     await expectReplay(seen);
     await expectAccount(seen);
