@@ -300,15 +300,16 @@ describe('workers and databases that go away', () => {
       );
       await world.startSchedules();
       for (const seen of [...all, paused]) {
-        const before = await eventually(
+        const least = seen === paused ? 1 : 3;
+        await eventually(
           () => seen.describe(),
-          ({ counts }) => (counts.superseded ?? 0) >= 1,
+          ({ counts }) => (counts.superseded ?? 0) >= least,
         );
-        expect(before.counts.superseded).toBeGreaterThanOrEqual(seen === paused ? 1 : 3);
         await finish(seen);
         const superseded = (await seen.fires()).filter(({ outcome }) => outcome === 'superseded');
-        expect(superseded[0]?.count).toBeGreaterThanOrEqual(seen === paused ? 1 : 3);
-        const [first] = superseded;
+        // A machine under load may have been late before.
+        const [first] = superseded.toSorted((a, b) => b.count - a.count);
+        expect(first?.count).toBeGreaterThanOrEqual(least);
         const next = (await seen.fires()).find(({ fromMs }) => fromMs > (first?.toMs ?? 0));
         expect(next).toMatchObject({ outcome: 'started', fromMs: (first?.toMs ?? 0) + SECOND });
         await seen.handle.delete();
