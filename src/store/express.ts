@@ -21,6 +21,7 @@ import { candidateOf } from './hand-over-rows.ts';
 import { placementText } from './placement-text.ts';
 import type { PoolView, ReadyPool } from './pool-views.ts';
 import { endStatements } from './runs.ts';
+import { EPOCHS_PER_STEP } from './tables.ts';
 import { windowStatements } from './windows.ts';
 
 /** What has its place in the batch. */
@@ -89,7 +90,7 @@ function planOf(view: PoolView, placer: Placer, operations: readonly Operation[]
     } else return undefined;
   }
   // Of twins the second is answered by what the first has done.
-  if (ids.size < operations.length) return undefined;
+  if (ids.size < operations.length || requests.length > EPOCHS_PER_STEP) return undefined;
   const grants = placed(view, placer, requests);
   // It has taken what some of them were offered.
   if (grants === undefined) view.ready = undefined;
@@ -156,7 +157,6 @@ function answersOf(view: PoolView, { grants, releases }: Plan, done: ExpressDone
     view.ready?.placer.give(workerId, size);
   }
   const answers = new Array<Answer>(grants.length + releases.length);
-  const epochs = done.epochs?.split(',') ?? [];
   grants.forEach(({ ord, request, worker }, n) => {
     const alloc = {
       id: request.id,
@@ -164,7 +164,7 @@ function answersOf(view: PoolView, { grants, releases }: Plan, done: ExpressDone
       workerId: worker.id,
       incarnation: worker.incarnation,
       taskQueue: worker.task_queue,
-      epoch: Number(epochs[n]),
+      epoch: (done.epoch ?? 0) + n,
       size: request.size,
       invocationId: request.invocationId,
       target: request.target,

@@ -230,10 +230,14 @@ export interface Tables {
   retention: RetentionRow;
 }
 
+/** What one step of the sequence of epochs gives: a whole express batch takes its epochs at once. */
+export const EPOCHS_PER_STEP = 1_000;
+
 /** `t.workers` and so on for use inside sql`...`, and the functions of the schema. */
 export interface TableNames extends Readonly<Record<keyof Tables, RawBuilder<unknown>>> {
   /** The database's clock in milliseconds: the only one that decides expiry. */
   readonly now: RawBuilder<number>;
+  /** The first of so many as `EPOCHS_PER_STEP`, which nobody else is given. */
   readonly nextEpoch: RawBuilder<number>;
   /** A function of a condition: where it is not met, the transaction fails. */
   readonly expect: RawBuilder<unknown>;

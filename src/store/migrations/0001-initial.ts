@@ -3,10 +3,11 @@
  * Called by the Migrator only.
  */
 import { type Kysely, type Migration, sql } from 'kysely';
+import { EPOCHS_PER_STEP } from '../tables.ts';
 
 /** Columns of a request, shared by `evals` and `allocs`. Ids compare by bytes, as the core compares them. */
 const REQUEST = sql.raw(`
-  pool_id text NOT NULL,
+  pool_id text COLLATE "C" NOT NULL,
   id text COLLATE "C" NOT NULL,
   invocation_id text NOT NULL,
   target text NOT NULL,
@@ -49,7 +50,7 @@ function clock(name: Name) {
     sql`CREATE FUNCTION ${name('escapement_now')}() RETURNS bigint LANGUAGE sql VOLATILE AS ${sql.raw('$$')}
       SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint + offset_ms FROM ${name('clock')}
     ${sql.raw('$$')}`,
-    sql`CREATE SEQUENCE ${name('epochs')}`,
+    sql`CREATE SEQUENCE ${name('epochs')} INCREMENT BY ${sql.lit(EPOCHS_PER_STEP)}`,
     // For statements that are sent without waiting for each other's answers: ends a transaction that began on false hopes.
     sql`CREATE FUNCTION ${name('escapement_expect')}(met boolean) RETURNS void LANGUAGE plpgsql AS ${sql.raw('$$')}
       BEGIN
@@ -98,7 +99,7 @@ function pools(name: Name) {
     // The guard against over-commitment is in the grant: its UPDATE asks for used + size <= capacity.
     // It cannot be a CHECK, as a busy worker may lower its capacity below what it uses.
     sql`CREATE TABLE ${name('workers')} (
-      pool_id text NOT NULL,
+      pool_id text COLLATE "C" NOT NULL,
       id text COLLATE "C" NOT NULL,
       incarnation text NOT NULL,
       draining boolean NOT NULL,
@@ -113,7 +114,7 @@ function pools(name: Name) {
       expires_at_ms bigint NOT NULL,
       PRIMARY KEY (pool_id, id)) WITH (fillfactor = 50)`,
     sql`CREATE TABLE ${name('replicas')} (
-      pool_id text NOT NULL,
+      pool_id text COLLATE "C" NOT NULL,
       worker_id text COLLATE "C" NOT NULL,
       dataset_id text COLLATE "C" NOT NULL,
       expires_at_ms bigint NOT NULL,
@@ -144,7 +145,7 @@ function allocation(name: Name) {
       waited jsonb) ${CHURNED}`,
     sql`CREATE INDEX allocs_lost ON ${name('allocs')} (pool_id, worker_id) WHERE state = 'lost'`,
     sql`CREATE TABLE ${name('ended')} (
-      pool_id text NOT NULL,
+      pool_id text COLLATE "C" NOT NULL,
       id text COLLATE "C" NOT NULL,
       epoch bigint NOT NULL,
       ended_at_ms bigint NOT NULL,
@@ -157,14 +158,14 @@ function allocation(name: Name) {
       warm boolean,
       explained text,
       waited jsonb,
-      PRIMARY KEY (pool_id, id))`,
+      PRIMARY KEY (id, pool_id))`,
     // Rows come in the order of their age, so the smallest of indexes will do for clearing them.
     sql`CREATE INDEX ended_by_age ON ${name('ended')} USING brin (ended_at_ms)`,
     // Small, as few evals end so and each is marked once its next try is known to have ended.
     sql`CREATE INDEX ended_retrying ON ${name('ended')} (pool_id, (coalesce(looked_at_ms, ended_at_ms)))
       WHERE release = 'retrying'`,
     sql`CREATE TABLE ${name('run_times')} (
-      pool_id text NOT NULL,
+      pool_id text COLLATE "C" NOT NULL,
       target text COLLATE "C" NOT NULL,
       bucket integer NOT NULL,
       runs bigint NOT NULL,
