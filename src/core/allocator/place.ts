@@ -2,13 +2,14 @@
  * Decides which waiting demands go to which workers. Called by the store inside the transaction of a
  * batch, and by `explain`. Pure: the same demands and workers give the same answer in any input order.
  * Promise: no worker is given more than it has free; the first demand that fits is never left waiting;
- * a demand passed over for `reserveAfterMs` gets its turn as soon as its workers finish what they run.
+ * a demand passed over for too long gets its turn as soon as one of the workers that could hold it finishes what it runs.
  * It may import the contract's types only.
  *
  * A demand fits a worker that is live and active, offers its target, holds its dataset (`required`, or
  * `preferred` until `warmUntilMs`) and has `size` free. Demands are served by priority, then age, then id.
  * A demand that could fit some worker, but none now, lets later ones pass; once it has waited
- * `reserveAfterMs`, one worker (the nearest to fitting) keeps all its free capacity for it.
+ * `reserveAfterMs`, one worker (the nearest to fitting) keeps all its free capacity for it, and one more with each
+ * further `reserveAfterMs`: whichever worker has a run that does not end, in the end the others drain for it, too.
  * A demand that no present worker could ever hold keeps nothing and blocks nobody.
  */
 import type { LosingCandidate, PlacementReasons } from '../../contract/explanations.ts';
@@ -18,9 +19,8 @@ import {
   bestFit,
   createShelf,
   give,
-  keep,
+  keepNearest,
   largestFree,
-  nearestFit,
   type Shelf,
   type Slot,
   take,
@@ -59,6 +59,7 @@ export interface Candidate {
 
 export interface PlaceOptions {
   readonly nowMs: number;
+  /** 0: nothing passes a demand that does not fit on any of the workers that could hold it. */
   readonly reserveAfterMs: number;
   /** `pack` (default): least capacity left over. `spread`: most capacity left over. */
   readonly strategy?: PlacementStrategy;
@@ -130,6 +131,11 @@ export function place(
   return { placements, waiting };
 }
 
+/** How many workers are kept for a demand that does not fit: one for each time that it has waited so long. */
+export function workersKept({ enqueuedAtMs }: Demand, nowMs: number, reserveAfterMs: number): number {
+  return reserveAfterMs === 0 ? Infinity : Math.max(0, Math.floor((nowMs - enqueuedAtMs) / reserveAfterMs));
+}
+
 /** The workers of a batch, ready to be offered demands in their order. */
 export function createPlacer(workers: readonly Candidate[], options: PlaceOptions): Placer {
   const floor = createFloor(workers, options.nowMs);
@@ -160,11 +166,8 @@ export function createPlacer(workers: readonly Candidate[], options: PlaceOption
 
   function wait(demand: Demand, shelf: Shelf): Offer {
     const reason = floor.whyNot(demand, shelf, options.nowMs);
-    const could = shelf.largestCapacity >= demand.size;
-    if (could && options.nowMs - demand.enqueuedAtMs >= options.reserveAfterMs) {
-      const nearest = nearestFit(shelf, demand.size);
-      if (nearest !== undefined) keep(nearest, demand.evalId);
-    }
+    const most = workersKept(demand, options.nowMs, options.reserveAfterMs);
+    if (most > 0) keepNearest(shelf, demand, most);
     return { kind: 'waits', reason };
   }
 

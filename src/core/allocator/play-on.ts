@@ -4,7 +4,7 @@
  * those who wait for the same thing stand in one line of which only the first is looked at.
  */
 import type { Running } from './estimate.ts';
-import type { Candidate, Demand } from './place.ts';
+import { type Candidate, type Demand, workersKept } from './place.ts';
 
 export interface Course {
   readonly nowMs: number;
@@ -39,7 +39,7 @@ export function playOn(course: Course): ReadonlyMap<string, number> {
     sites.set(worker.id, { worker, free: worker.free, keptFor: undefined });
   }
   const lines = linesOf(course.waiting);
-  const keeps = new Map<string, Site>();
+  const keeps = new Map<string, Site[]>();
   const starts = new Map<string, number>();
   const ends = createEnds();
   for (const { workerId, target, size, sinceMs } of course.running) {
@@ -57,13 +57,13 @@ export function playOn(course: Course): ReadonlyMap<string, number> {
       if (demand === undefined) return;
       found.line.next += 1;
       site.free -= demand.size;
-      const kept = keeps.get(demand.evalId);
-      if (kept !== undefined) kept.keptFor = undefined;
+      const kept = keeps.get(demand.evalId) ?? [];
+      for (const one of kept) one.keptFor = undefined;
       starts.set(demand.evalId, atMs);
       const endsAtMs = atMs + course.lengthMs(demand.target, 0);
       if (endsAtMs !== Infinity) ends.push({ atMs: endsAtMs, site, size: demand.size });
       // What was kept for it elsewhere is free for others.
-      if (kept !== undefined && kept !== site) ends.push({ atMs, site: kept, size: 0 });
+      for (const other of kept) if (other !== site) ends.push({ atMs, site: other, size: 0 });
     }
   };
 
@@ -78,11 +78,11 @@ export function playOn(course: Course): ReadonlyMap<string, number> {
     for (const { line, demand } of firsts) {
       if (site.keptFor !== undefined && site.keptFor !== demand.evalId) continue;
       if (site.free >= demand.size) return { line };
-      const patient = atMs - demand.enqueuedAtMs < course.reserveAfterMs;
-      if (!patient && site.worker.capacity >= demand.size && !keeps.has(demand.evalId)) {
-        site.keptFor = demand.evalId;
-        keeps.set(demand.evalId, site);
-      }
+      if (site.keptFor !== undefined || site.worker.capacity < demand.size) continue;
+      const kept = keeps.get(demand.evalId) ?? [];
+      if (kept.length >= workersKept(demand, atMs, course.reserveAfterMs)) continue;
+      site.keptFor = demand.evalId;
+      keeps.set(demand.evalId, [...kept, site]);
     }
     return undefined;
   };

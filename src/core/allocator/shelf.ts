@@ -4,7 +4,7 @@
  * Promise: a slot stands on each of its shelves exactly once, or on none while it is kept for a demand.
  * It may not import anything but types.
  */
-import type { Candidate } from './place.ts';
+import type { Candidate, Demand } from './place.ts';
 
 /** One worker while demands are placed. `free` goes down as they are placed on it, and up as they end. */
 export interface Slot {
@@ -24,6 +24,8 @@ export interface Shelf {
   kept: Slot | undefined;
   /** Slots that it has off because they are kept. */
   readonly keptSlots: Slot[];
+  /** None that is on it could ever hold this size or a larger one, as far as that was found out. */
+  noneHoldsFrom: number;
   /** All that are or were on it. */
   readonly members: readonly Slot[];
   /** How many of them could never hold a size, as far as that was asked. */
@@ -44,7 +46,8 @@ export function createShelf(members: readonly Slot[]): Shelf {
     if (slot.keptFor !== undefined && (kept === undefined || slot.free > kept.free)) kept = slot;
   }
   const keptSlots = members.filter((slot) => slot.keptFor !== undefined);
-  const shelf: Shelf = { slots, largestCapacity, kept, keptSlots, members, tooSmall: new Map() };
+  const sorted = { slots, largestCapacity, kept, keptSlots, noneHoldsFrom: largestCapacity + 1 };
+  const shelf: Shelf = { ...sorted, members, tooSmall: new Map() };
   for (const slot of members) slot.shelves.push(shelf);
   return shelf;
 }
@@ -77,15 +80,6 @@ export function widestFit(shelf: Shelf, size: number): Slot | undefined {
 /** Greatest free capacity that is not kept for anybody; 0 where there is none. */
 export function largestFree(shelf: Shelf): number {
   return Math.max(0, shelf.slots.at(-1)?.free ?? 0);
-}
-
-/**
- * The slot to keep for a demand of `size` that has waited too long: the one nearest to fitting.
- * Most free capacity first, then the greatest id: under this order the choice can only move to a
- * worker that is at least as near, so the kept capacity never shrinks and the demand gets its turn.
- */
-export function nearestFit(shelf: Shelf, size: number): Slot | undefined {
-  return shelf.slots.findLast((slot) => slot.worker.capacity >= size);
 }
 
 function indexOf(slots: readonly Slot[], slot: Slot): number {
@@ -135,8 +129,25 @@ export function give(slot: Slot, size: number): void {
   });
 }
 
-/** Takes the slot off every shelf: what it has free is kept for `evalId`. */
-export function keep(slot: Slot, evalId: string): void {
+/**
+ * Keeps what the slots nearest to fitting have free for a demand of `size` that has waited too long: at most so many.
+ * Most free capacity first, then the greatest id: under this order the choice can only move to workers that are at
+ * least as near, so from batch to batch the kept capacity never shrinks.
+ */
+export function keepNearest(shelf: Shelf, { evalId, size }: Demand, most: number): void {
+  // Thousands may have waited too long for what is kept already: they need not look through all the others.
+  if (size >= shelf.noneHoldsFrom) return;
+  const nearest: Slot[] = [];
+  for (let at = shelf.slots.length - 1; at >= 0 && nearest.length < most; at -= 1) {
+    const slot = shelf.slots[at];
+    if (slot !== undefined && slot.worker.capacity >= size) nearest.push(slot);
+  }
+  if (nearest.length < most) shelf.noneHoldsFrom = size;
+  for (const slot of nearest) keep(slot, evalId);
+}
+
+/** Takes the slot off every shelf. Slots with much free capacity stand at the end, so as a rule hardly any move up. */
+function keep(slot: Slot, evalId: string): void {
   for (const shelf of slot.shelves) {
     shelf.slots.splice(indexOf(shelf.slots, slot), 1);
     shelf.keptSlots.push(slot);

@@ -158,6 +158,23 @@ describe('an estimate', () => {
     if (large?.kind !== 'estimate' || small?.kind !== 'estimate') throw new Error('no estimate');
     expect(small.medianAtMs).toBeGreaterThan(large.medianAtMs);
   });
+
+  test('knows that for one that waited longer still, more than the worker with a run that does not end is kept', () => {
+    const pool = {
+      workers: [worker('endless', 2, 1), worker('w', 2, 0)],
+      running: [
+        running('endless', 0, { target: 'u' }),
+        running('w', NOW_MS - 9_000),
+        running('w', NOW_MS - 1_000),
+      ],
+      waiting: [waits('large', { size: 2, enqueuedAtMs: NOW_MS - 60_000 }), waits('e')],
+      runTimes: new Map([['t', alike(10_000)]]),
+    };
+    const [large, small] = [estimate(pool, 'large'), estimate(pool)];
+    if (large?.kind !== 'estimate') throw new Error('no estimate');
+    // The small one gets what is free beside the endless run as soon as that is not kept any more.
+    expect(small).toMatchObject({ kind: 'estimate', medianAtMs: large.medianAtMs });
+  });
 });
 
 /** What really happens, by the real placer: who waits is offered again whenever a run ends. */

@@ -139,6 +139,36 @@ describe('who goes first', () => {
     });
   });
 
+  test('with each such wait one more is kept for it, so that a run that does not end cannot keep it waiting', () => {
+    const two = [
+      worker('endless', 3, { capacity: 4 }),
+      worker('short', 2, { capacity: 4 }),
+      worker('shorter', 1, { capacity: 4 }),
+      worker('too-small', 1, { capacity: 3 }),
+    ];
+    const small = ['1', '2', '3'].map((id) => demand(id));
+    const passing = (waitedMs: number) =>
+      Object.values(placed([big(waitedMs), ...small], two)).toSorted((a, b) => (a < b ? -1 : 1));
+    expect(passing(29_999)).toEqual(['short', 'shorter', 'too-small']);
+    expect(passing(59_999)).toEqual(['short', 'shorter', 'too-small']);
+    expect(passing(60_000)).toEqual(['shorter', 'too-small']);
+    expect(passing(90_000)).toEqual(['too-small']);
+    expect(passing(9_000_000)).toEqual(['too-small']);
+  });
+
+  test('where nobody is to pass at all, every worker that could hold it is kept at once', () => {
+    const workers = [busy, worker('v', 2, { capacity: 4 }), worker('small', 1, { capacity: 3 })];
+    const { placements, waiting } = place([big(1), demand('1'), demand('2')], workers, {
+      nowMs: NOW_MS,
+      reserveAfterMs: 0,
+    });
+    expect(placements).toMatchObject([{ evalId: '1', workerId: 'small' }]);
+    expect(waiting).toMatchObject([
+      { evalId: 'big', reason: { kind: 'no-free-capacity', largestFree: 3 } },
+      { evalId: '2', reason: { kind: 'reserved', forEval: 'big' } },
+    ]);
+  });
+
   test('two that waited long keep a worker each', () => {
     const second = demand('big-2', { size: 4, enqueuedAtMs: NOW_MS - 30_000 });
     const two = [busy, worker('v', 2, { capacity: 4 }), worker('u', 1, { capacity: 4 })];
