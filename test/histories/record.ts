@@ -133,6 +133,12 @@ async function invocations(world: InvocationWorld, pool: TestPool): Promise<void
   await waiting.result();
   await save(world, 'invocation-waiting', waiting.id);
 
+  // Nobody holds it, so the first worker there is takes it after that.
+  const dataset = { id: 'films', mode: 'preferred', warmWait: '200ms' };
+  const cold = await start('cold', 'quick', Date.now(), { dataset });
+  await cold.result();
+  await save(world, 'invocation-cold', cold.id);
+
   const begun = happening();
   await pool.worker('w3', 1, {
     held: async () => {

@@ -57,7 +57,13 @@ export async function openInvocationWorld(options: InvocationWorldOptions) {
   const workers: { stop(): Promise<void> }[] = [];
 
   /** A worker of a pool, registered once and living as long as its TTL. */
-  async function worker(poolId: string, workerId: string, capacity: number, targets: Targets) {
+  async function worker(
+    poolId: string,
+    workerId: string,
+    capacity: number,
+    targets: Targets,
+    datasets: readonly string[] = [],
+  ) {
     const taskQueue = names.workerQueueName(poolId, workerId);
     const polling = await Worker.create({
       connection: nativeConnection,
@@ -75,7 +81,7 @@ export async function openInvocationWorld(options: InvocationWorldOptions) {
       incarnation,
       capacity,
       targets: Object.keys(targets),
-      datasets: [],
+      datasets,
       taskQueue,
     };
     const { grants } = await store.registerWorker(registration);
@@ -101,8 +107,8 @@ export async function openInvocationWorld(options: InvocationWorldOptions) {
       await store.createPool(id, { workerTtlMs: 120_000, allocTtlMs: 60_000, ...settings });
       return {
         id,
-        worker: (workerId: string, capacity: number, targets: Targets) =>
-          worker(id, workerId, capacity, targets),
+        worker: (workerId: string, capacity: number, targets: Targets, datasets?: readonly string[]) =>
+          worker(id, workerId, capacity, targets, datasets),
         /** Units in use on all its workers. */
         used: async () => {
           const { items } = await store.listWorkers(id);

@@ -34,7 +34,10 @@ async function acquireOnce(
 ): Promise<Acquired | { readonly kind: 'eval-ended' }> {
   const { run } = invocation.input;
   showPhase(invocation, { phase: 'allocating' });
-  const answer = await ask(invocation, evalId);
+  let answer = await ask(invocation, evalId);
+  // Nobody else looks at the queue at the very instant from which any worker will do.
+  if (answer.kind === 'waiting' && (await warmWaitIsOver(invocation, evalId, answer)))
+    answer = await ask(invocation, evalId);
   if (answer.kind === 'granted') return answer;
   if (answer.kind === 'refused') {
     if (answer.code === 'EvalEnded') return { kind: 'eval-ended' };
@@ -42,14 +45,38 @@ async function acquireOnce(
   }
   if (answer.kind === 'invalid') return { kind: 'refused', evalId, error: answer.error };
 
-  showPhase(invocation, { phase: 'waiting', waiting: { reason: answer.reason, position: answer.position } });
-  const heard = (): boolean => invocation.grants.has(evalId) || invocation.refused.has(evalId);
+  showWaiting(invocation, answer);
   const deadlineMs = startDeadlineMs(invocation);
-  if (deadlineMs === undefined) await condition(heard);
-  else if (!(await condition(heard, Math.max(1, deadlineMs - Date.now()))))
+  if (deadlineMs === undefined) await condition(() => heardOf(invocation, evalId));
+  else if (!(await condition(() => heardOf(invocation, evalId), Math.max(1, deadlineMs - Date.now()))))
     return { kind: 'expired', evalId };
   const alloc = invocation.grants.get(evalId);
   return alloc === undefined ? disbanded(evalId, run.pool) : { kind: 'granted', alloc };
+}
+
+/** Waits for a worker with the preferred dataset; false where something was heard meanwhile, or there is no more time to ask. */
+async function warmWaitIsOver(
+  invocation: Invocation,
+  evalId: string,
+  answer: Extract<AllocateResult, { kind: 'waiting' }>,
+): Promise<boolean> {
+  const { dataset } = invocation.input.run;
+  if (dataset?.mode !== 'preferred' || dataset.warmWaitMs === 0) return false;
+  const leftMs = (startDeadlineMs(invocation) ?? Infinity) - Date.now();
+  if (leftMs <= dataset.warmWaitMs) return false;
+  showWaiting(invocation, answer);
+  return !(await condition(() => heardOf(invocation, evalId), dataset.warmWaitMs));
+}
+
+function heardOf({ grants, refused }: Invocation, evalId: string): boolean {
+  return grants.has(evalId) || refused.has(evalId);
+}
+
+function showWaiting(
+  invocation: Invocation,
+  { reason, position }: Extract<AllocateResult, { kind: 'waiting' }>,
+): void {
+  showPhase(invocation, { phase: 'waiting', waiting: { reason, position } });
 }
 
 /** The local activity is tried until the store answers; only a request that makes no sense comes back as an error. */
