@@ -1,12 +1,12 @@
 /**
- * `tendPool`: one pool's sweep, for as long as the pool has workers. A long heartbeating activity: its sweeps cost no
- * history. When its worker goes it is cancelled and begins again on another; nothing is kept in memory.
+ * `tendPool`: one pool's sweep, for as long as the pool has workers, or is to expire without. A long heartbeating
+ * activity: its sweeps cost no history. When its worker goes it is cancelled and begins again on another; nothing is kept in memory.
  */
 import { Context } from '@temporalio/activity';
 import type { Client } from '@temporalio/client';
 import { NotExistsError } from '../src/contract/errors.ts';
 import type { Alloc } from '../src/contract/pools.ts';
-import type { Store } from '../src/store/store.ts';
+import type { Store, SweepResult } from '../src/store/store.ts';
 import { deliverGrants, deliverRefusals } from './grants.ts';
 import { lookAfter, settleUntold } from './untold.ts';
 
@@ -34,6 +34,11 @@ export async function tendPool(deps: TendDeps, poolId: string): Promise<void> {
   }
 }
 
+/** Nothing in it can come to its end: it need not be swept until a worker comes. */
+function isEmpty({ workers, allocs, refused, poolExpiresAtMs }: SweepResult): boolean {
+  return workers === 0 && allocs === 0 && refused.length === 0 && poolExpiresAtMs === undefined;
+}
+
 interface Swept {
   readonly empty: boolean;
   readonly periodMs: number;
@@ -51,6 +56,7 @@ async function sweepOnce(
   try {
     const result = await deps.store.sweepPool(poolId);
     const { workers, waiting, allocs } = result;
+    if (result.poolExpired) log.warn('pool expired: it is disbanded', { poolId });
     for (const worker of result.expiredWorkers) log.warn('pool worker expired', { poolId, worker });
     if (result.extendedByMs > 0)
       log.warn('TTLs extended after an outage', { poolId, ms: result.extendedByMs });
@@ -63,7 +69,7 @@ async function sweepOnce(
       untold.shift();
     }
     return {
-      empty: workers === 0 && allocs === 0 && result.refused.length === 0,
+      empty: isEmpty(result),
       periodMs: Math.max(PERIOD_MS_MIN, result.shortestTtlMs / 3),
       seen: { workers, waiting, allocs },
     };

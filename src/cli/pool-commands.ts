@@ -13,10 +13,11 @@ export function addPoolCommands(program: Command): void {
     .option('--worker-ttl <length>', 'a worker silent for this long is lost; default 15s', length)
     .option('--replica-ttl <length>', 'the same for a dataset; default 60s', length)
     .option('--alloc-ttl <length>', 'capacity not confirmed for this long is given back; default 30s', length)
+    .option('--pool-ttl <length>', 'disbanded after this long without a worker; default 0s, never', length)
     .option('--retry-max <n>', 'lost workers before a dead letter; default 5', wholeNumber)
     .option('--reserve-after <length>', 'capacity is kept for who waited this long; default 30s', length)
     .option('--spread', 'take the worker with most left over; default: with least')
-    .option('--if-absent', 'one that is there already is a success')
+    .option('--if-absent', 'one that is there already is a success; its time to expire begins anew')
     .action(async (id: string, _options: unknown, command: Command) => {
       const { createPool } = await import('./pools.ts');
       await createPool(id, command.optsWithGlobals<CreatePoolOptions>());

@@ -13,6 +13,7 @@ export type CreatePoolOptions = GlobalOptions & {
   readonly workerTtl?: number;
   readonly replicaTtl?: number;
   readonly allocTtl?: number;
+  readonly poolTtl?: number;
   readonly retryMax?: number;
   readonly reserveAfter?: number;
   readonly spread?: boolean;
@@ -28,6 +29,7 @@ export async function createPool(id: string, options: CreatePoolOptions): Promis
     workerTtlMs: options.workerTtl,
     replicaTtlMs: options.replicaTtl,
     allocTtlMs: options.allocTtl,
+    poolTtlMs: options.poolTtl,
     retryMax: options.retryMax,
     reserveAfterMs: options.reserveAfter,
     strategy: options.spread === true ? ('spread' as const) : undefined,
@@ -113,6 +115,7 @@ async function poolText(pool: Pool & { readonly counts: PoolCounts }, shown: Poo
       'lost after',
       `worker ${formatDuration(settings.workerTtlMs)}, dataset ${formatDuration(settings.replicaTtlMs)}, alloc ${formatDuration(settings.allocTtlMs)}`,
     ],
+    ...expiryEntry(pool),
     ['placement', settings.strategy === 'spread' ? 'spread: most left over' : 'pack: least left over'],
     ['dead letter', `after ${counted(settings.retryMax, 'lost worker')}`],
   ];
@@ -124,6 +127,15 @@ async function poolText(pool: Pool & { readonly counts: PoolCounts }, shown: Poo
     shown.waiting.length === 0 ? '' : section('queue', (await queueTable(shown.waiting)).split('\n')),
     more > 0 ? `\n  and ${more} more` : '',
   ].join('');
+}
+
+/** Nothing of a pool that stays for ever, or was disbanded by hand. */
+function expiryEntry({ state, settings, expiresAtMs }: Pool): (readonly [string, string])[] {
+  const after = `after ${formatDuration(settings.poolTtlMs)} without a worker`;
+  if (expiresAtMs !== undefined) {
+    return [[state === 'disbanded' ? 'expired' : 'expires', `${shortInstant(expiresAtMs)} UTC, ${after}`]];
+  }
+  return settings.poolTtlMs === 0 || state === 'disbanded' ? [] : [['expires', after]];
 }
 
 function workersTable(workers: readonly PoolWorker[]): Promise<string> {

@@ -86,7 +86,7 @@ export class GatewayClient {
 
   // -- pools ---------------------------------------------------------------------------------------
 
-  /** @throws AlreadyExistsError (PoolExists) */
+  /** One that is there already is renewed: its time to expire begins anew. @throws AlreadyExistsError (PoolExists) */
   createPool(id: string, settings?: Partial<PoolSettings>, options?: CallOptions): Promise<Pool> {
     const body = settings === undefined ? { id } : { id, settings };
     return this.#http.read(poolSchema, { method: 'POST', path: ['pools'], body, ...options });

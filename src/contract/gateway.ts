@@ -5,7 +5,13 @@
  * not, so an older client reads a newer gateway.
  */
 import { z } from 'zod';
-import { CAPACITY_MAX, DATASETS_PER_WORKER_MAX, TARGETS_PER_WORKER_MAX, TTL_MS_MIN } from '../core/limits.ts';
+import {
+  CAPACITY_MAX,
+  DATASETS_PER_WORKER_MAX,
+  POOL_TTL_MS_MAX,
+  TARGETS_PER_WORKER_MAX,
+  TTL_MS_MIN,
+} from '../core/limits.ts';
 import { idProblem } from './ids.ts';
 
 /** Largest request body: 256 KB. */
@@ -32,6 +38,12 @@ const text = z.string().min(1).max(TEXT_LENGTH_MAX);
 const instant = z.number();
 const ttl = z.int().min(TTL_MS_MIN).max(TTL_MS_MAX);
 const nonNegative = z.int().min(0);
+const poolTtl = z
+  .int()
+  .max(POOL_TTL_MS_MAX)
+  .refine((ms) => ms === 0 || ms >= TTL_MS_MIN, {
+    message: `must be 0 (never) or at least ${TTL_MS_MIN}`,
+  });
 const strategy = z.enum(['pack', 'spread']);
 
 // -- requests --------------------------------------------------------------------------------------
@@ -43,6 +55,11 @@ export const poolSettingsInputSchema = z
       .describe('A worker that has not renewed for this long is lost. Default 15 s.'),
     replicaTtlMs: ttl.optional().describe('A dataset not renewed for this long is gone. Default 60 s.'),
     allocTtlMs: ttl.optional().describe('An alloc not confirmed for this long is given back. Default 30 s.'),
+    poolTtlMs: poolTtl
+      .optional()
+      .describe(
+        'A pool without a live worker, and not created again, for this long is disbanded. Default 0: never.',
+      ),
     retryMax: nonNegative.max(1_000).optional().describe('Lost workers before a dead letter. Default 5.'),
     reserveAfterMs: nonNegative.max(TTL_MS_MAX).optional().describe('Default 30 s.'),
     strategy: strategy.optional().describe('Which of the workers that fit: least left (default), or most.'),
@@ -86,11 +103,13 @@ export const poolSchema = z
       workerTtlMs: z.number(),
       replicaTtlMs: z.number(),
       allocTtlMs: z.number(),
+      poolTtlMs: z.number(),
       retryMax: z.number(),
       reserveAfterMs: z.number(),
       strategy,
     }),
     createdAtMs: instant,
+    expiresAtMs: instant.optional().describe('When a pool with a TTL expires, or has expired.'),
   })
   .meta({ id: 'Pool' });
 

@@ -11,6 +11,11 @@ export interface PoolSettings {
   readonly replicaTtlMs: number;
   /** An alloc that its worker has not confirmed for this long is given back. Default 30 s. */
   readonly allocTtlMs: number;
+  /**
+   * A pool that no worker has lived in for this long, and that nobody has created again, expires: it is disbanded.
+   * Default 0: never.
+   */
+  readonly poolTtlMs: number;
   /** Evaluations lost to dead workers before the invocation becomes a dead letter. Default 5. */
   readonly retryMax: number;
   /** How long the head of the queue waits before freed capacity is kept for it. Default 30 s. */
@@ -29,6 +34,11 @@ export interface Pool {
   readonly state: PoolState;
   readonly settings: PoolSettings;
   readonly createdAtMs: number;
+  /**
+   * Of one with a TTL: when it expires unless a worker comes, or when it has. Absent while one lives, and of a pool that
+   * was disbanded by hand.
+   */
+  readonly expiresAtMs?: number;
 }
 
 export type WorkerState = 'active' | 'draining' | 'cordoned';

@@ -75,6 +75,10 @@ export const ESTIMATE_STEPS_MAX = 150_000;
 export const RUN_TIMES_COUNTED_MAX = 2_000;
 /** Below a second, network jitter alone would expire healthy workers. */
 export const TTL_MS_MIN = SECOND;
+/** A pool without workers stays for ever. */
+export const POOL_TTL_MS_DEFAULT = 0;
+/** Longer is as good as for ever. */
+export const POOL_TTL_MS_MAX = 365 * DAY;
 export const CAPACITY_MAX = 1_000_000;
 export const DATASETS_PER_WORKER_MAX = 1_000;
 export const TARGETS_PER_WORKER_MAX = 1_000;

@@ -5,7 +5,13 @@
 import { type InputIssue, InvalidInputError } from '../contract/errors.ts';
 import { idProblem } from '../contract/ids.ts';
 import type { AllocRef, EvalRequest, PoolSettings, WorkerRegistration } from '../contract/pools.ts';
-import { CAPACITY_MAX, DATASETS_PER_WORKER_MAX, TARGETS_PER_WORKER_MAX, TTL_MS_MIN } from '../core/limits.ts';
+import {
+  CAPACITY_MAX,
+  DATASETS_PER_WORKER_MAX,
+  POOL_TTL_MS_MAX,
+  TARGETS_PER_WORKER_MAX,
+  TTL_MS_MIN,
+} from '../core/limits.ts';
 import { storable } from './rows.ts';
 import type { FinishRequest } from './store.ts';
 
@@ -44,14 +50,15 @@ export function checkPoolId(poolId: string): void {
 }
 
 export function checkSettings(settings: Partial<PoolSettings>): void {
-  const given = (name: keyof PoolSettings, least: number): Check => {
+  const given = (name: keyof PoolSettings, least: number, most = INT_MAX): Check => {
     const value = settings[name];
-    return [name, value === undefined ? undefined : whole(value, least, INT_MAX)];
+    return [name, value === undefined ? undefined : whole(value, least, most)];
   };
   refuse('pool settings', [
     given('workerTtlMs', TTL_MS_MIN),
     given('replicaTtlMs', TTL_MS_MIN),
     given('allocTtlMs', TTL_MS_MIN),
+    settings.poolTtlMs === 0 ? ['poolTtlMs', undefined] : given('poolTtlMs', TTL_MS_MIN, POOL_TTL_MS_MAX),
     given('retryMax', 0),
     given('reserveAfterMs', 0),
     ['strategy', oneOf(settings.strategy, ['pack', 'spread'])],

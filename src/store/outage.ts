@@ -1,7 +1,7 @@
 /**
  * What an outage must not do: kill the healthy for their silence. When a pool was not swept for much
- * longer than its period, or no gateway lived, nobody could renew, so every TTL is extended by the gap, at most to a
- * fresh one. Called by the sweep, and before renewals that may come in ahead of it; gateways sign here.
+ * longer than its period, or no gateway lived, nobody could renew, so every TTL, the pool's own too, is extended by the
+ * gap, at most to a fresh one. Called by the sweep, and before renewals that may come in ahead of it; gateways sign here.
  * Promise: the silence of the gateways is counted once for each pool, whether it is still going on or was over
  * before anybody looked; while it goes on each sweep adds what has come since the last.
  */
@@ -46,7 +46,9 @@ export async function extendAfterOutage(tx: PoolTransaction): Promise<number> {
   }
   await sql`
     UPDATE ${t.pools} SET swept_at_ms = ${nowMs}, extended_ms = extended_ms + ${gap}::bigint,
-      silence_known_ms = ${silenceMs}::bigint
+      silence_known_ms = ${silenceMs}::bigint,
+      expires_at_ms = CASE WHEN state = 'disbanded' THEN expires_at_ms ELSE
+        expires_at_ms + greatest(0, least(${gap}::bigint, ${nowMs + pool.pool_ttl_ms}::bigint - expires_at_ms)) END
     WHERE id = ${pool.id}`.execute(trx);
   return gap;
 }

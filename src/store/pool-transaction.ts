@@ -9,6 +9,7 @@ import type { PoolRow, TableNames, Tables } from './tables.ts';
 import {
   ALLOC_TTL_MS_DEFAULT,
   LOST_MAX_DEFAULT,
+  POOL_TTL_MS_DEFAULT,
   REPLICA_TTL_MS_DEFAULT,
   RESERVE_AFTER_MS_DEFAULT,
   WORKER_TTL_MS_DEFAULT,
@@ -34,6 +35,7 @@ export const POOL_SETTINGS_DEFAULT: PoolSettings = {
   workerTtlMs: WORKER_TTL_MS_DEFAULT,
   replicaTtlMs: REPLICA_TTL_MS_DEFAULT,
   allocTtlMs: ALLOC_TTL_MS_DEFAULT,
+  poolTtlMs: POOL_TTL_MS_DEFAULT,
   retryMax: LOST_MAX_DEFAULT,
   reserveAfterMs: RESERVE_AFTER_MS_DEFAULT,
   strategy: 'pack',
@@ -99,10 +101,10 @@ async function lock(
   if (found !== undefined) return found;
   const s = POOL_SETTINGS_DEFAULT;
   await sql`
-    INSERT INTO ${t.pools} (id, state, worker_ttl_ms, replica_ttl_ms, alloc_ttl_ms, retry_max, reserve_after_ms,
-      strategy, created_at_ms, silence_known_ms)
-    VALUES (${poolId}, 'absent', ${s.workerTtlMs}, ${s.replicaTtlMs}, ${s.allocTtlMs}, ${s.retryMax},
-      ${s.reserveAfterMs}, ${s.strategy}, ${t.now}, ${t.silence})
+    INSERT INTO ${t.pools} (id, state, worker_ttl_ms, replica_ttl_ms, alloc_ttl_ms, pool_ttl_ms, retry_max,
+      reserve_after_ms, strategy, created_at_ms, silence_known_ms)
+    VALUES (${poolId}, 'absent', ${s.workerTtlMs}, ${s.replicaTtlMs}, ${s.allocTtlMs}, ${s.poolTtlMs},
+      ${s.retryMax}, ${s.reserveAfterMs}, ${s.strategy}, ${t.now}, ${t.silence})
     ON CONFLICT (id) DO NOTHING`.execute(trx);
   const made = (await locking.execute(trx)).rows[0];
   if (made === undefined) throw new Error(`pool "${poolId}" vanished while it was being locked`);

@@ -1,7 +1,7 @@
 /**
  * Pools as things to create, read and disband. Called by `create-store.ts`.
- * Promise: creating is conditional on absence; a disbanded pool takes nothing, and what waited for it
- * stays listed until its invocations withdraw, so that telling them can be repeated.
+ * Promise: creating is conditional on absence, and renews what is present; a disbanded pool takes nothing,
+ * and what waited for it stays listed until its invocations withdraw, so that telling them can be repeated.
  */
 import { sql } from 'kysely';
 import { AlreadyExistsError, NotExistsError, PoolDisbandedError } from '../contract/errors.ts';
@@ -10,9 +10,10 @@ import { limitOf, pageOf, readCursor } from './cursor.ts';
 import type { Database } from './database.ts';
 import { handOver } from './hand-over.ts';
 import { waitedUntil } from './hand-over-rows.ts';
-import { inPool, POOL_SETTINGS_DEFAULT } from './pool-transaction.ts';
+import { inPool, POOL_SETTINGS_DEFAULT, type PoolTransaction } from './pool-transaction.ts';
 import { allocOf, poolOf, waitingOf, workerOf } from './rows.ts';
 import type { Page, PageRequest } from './store.ts';
+import type { PoolRow } from './tables.ts';
 
 export async function createPool(
   database: Database,
@@ -20,11 +21,11 @@ export async function createPool(
   settings: Partial<PoolSettings> = {},
 ): Promise<Pool> {
   const all = { ...POOL_SETTINGS_DEFAULT, ...settings };
-  return inPool(database, id, async ({ trx, pool, nowMs, silenceMs }) => {
+  const made = await inPool(database, id, async (tx) => {
+    const { trx, pool, nowMs, silenceMs } = tx;
     if (pool.state !== 'absent') {
-      const note =
-        pool.state === 'disbanded' ? ' and is disbanded: use another id' : ': use it, or another id';
-      throw new AlreadyExistsError('PoolExists', `pool "${id}" exists already${note}`, { poolId: id });
+      await renewPool(tx);
+      return poolExists(pool);
     }
     const row = await trx
       .updateTable('pools')
@@ -33,11 +34,13 @@ export async function createPool(
         worker_ttl_ms: all.workerTtlMs,
         replica_ttl_ms: all.replicaTtlMs,
         alloc_ttl_ms: all.allocTtlMs,
+        pool_ttl_ms: all.poolTtlMs,
         retry_max: all.retryMax,
         reserve_after_ms: all.reserveAfterMs,
         strategy: all.strategy,
         created_at_ms: nowMs,
         swept_at_ms: null,
+        expires_at_ms: null,
         silence_known_ms: silenceMs,
       })
       .where('id', '=', id)
@@ -45,6 +48,20 @@ export async function createPool(
       .executeTakeFirstOrThrow();
     return poolOf(row);
   });
+  // Thrown here, as an error in the transaction would undo the renewal.
+  if (made instanceof AlreadyExistsError) throw made;
+  return made;
+}
+
+function poolExists({ id, state }: PoolRow): AlreadyExistsError {
+  const note = state === 'disbanded' ? ' and is disbanded: use another id' : ': use it, or another id';
+  return new AlreadyExistsError('PoolExists', `pool "${id}" exists already${note}`, { poolId: id });
+}
+
+/** Its time, if it has one, begins anew with the next sweep; nothing brings a disbanded one back. */
+async function renewPool({ trx, t, pool }: PoolTransaction): Promise<void> {
+  if (pool.expires_at_ms === null || pool.state === 'disbanded') return;
+  await sql`UPDATE ${t.pools} SET expires_at_ms = NULL WHERE id = ${pool.id}`.execute(trx);
 }
 
 export function poolNotExists(id: string): NotExistsError {
@@ -75,7 +92,13 @@ export async function disbandPool(
 ): Promise<{ readonly refused: readonly WaitingEval[] }> {
   return inPool(database, id, async ({ trx, pool }) => {
     if (pool.state === 'absent') return { refused: [] };
-    await trx.updateTable('pools').set({ state: 'disbanded' }).where('id', '=', id).execute();
+    // What has expired before keeps the instant at which it did.
+    const expired = pool.state === 'disbanded' ? {} : { expires_at_ms: null };
+    await trx
+      .updateTable('pools')
+      .set({ state: 'disbanded', ...expired })
+      .where('id', '=', id)
+      .execute();
     const rows = await trx.selectFrom('evals').selectAll().where('pool_id', '=', id).orderBy('id').execute();
     return { refused: rows.map(waitingOf) };
   });

@@ -30,10 +30,12 @@ export function poolOf(row: PoolRow): Pool {
     id: row.id,
     state: row.state === 'absent' ? 'active' : row.state,
     createdAtMs: row.created_at_ms,
+    ...(row.expires_at_ms === null ? {} : { expiresAtMs: row.expires_at_ms }),
     settings: {
       workerTtlMs: row.worker_ttl_ms,
       replicaTtlMs: row.replica_ttl_ms,
       allocTtlMs: row.alloc_ttl_ms,
+      poolTtlMs: row.pool_ttl_ms,
       retryMax: row.retry_max,
       reserveAfterMs: row.reserve_after_ms,
       strategy: row.strategy,

@@ -68,6 +68,10 @@ export interface SweepResult {
   readonly extendedByMs: number;
   readonly expiredWorkers: readonly string[];
   readonly expiredAllocs: readonly Alloc[];
+  /** The pool's own TTL was over: this sweep has disbanded it. */
+  readonly poolExpired: boolean;
+  /** When the pool expires unless a worker comes: it is to be swept until then. Absent where it does not. */
+  readonly poolExpiresAtMs?: number;
   /** Grants to deliver: new ones, and older ones whose holder has not taken them up. */
   readonly grants: readonly Grant[];
   readonly workers: number;
@@ -102,7 +106,7 @@ export interface PageRequest {
 
 export interface Store extends CalendarStore {
   // -- pools -------------------------------------------------------------------------------------
-  /** @throws AlreadyExistsError (PoolExists) */
+  /** One that is there already is renewed: its time to expire begins anew. @throws AlreadyExistsError (PoolExists) */
   createPool(id: string, settings?: Partial<PoolSettings>): Promise<Pool>;
   /** @throws NotExistsError (PoolNotExists) */
   getPool(id: string): Promise<Pool>;

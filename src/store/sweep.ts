@@ -1,7 +1,8 @@
 /**
  * The sweep of a pool: what nobody says is found here by the database's clock. Called by the pool's
  * workflow every third of the shortest TTL. Promise: one transaction; after an outage TTLs are extended
- * before anything expires; a grant nobody took up is told again, and after its TTL waits again.
+ * before anything expires; a grant nobody took up is told again, and after its TTL waits again. A pool of
+ * which nobody makes use is disbanded here, where it has a TTL.
  */
 import { sql } from 'kysely';
 import type { Alloc, WaitingEval } from '../contract/pools.ts';
@@ -13,7 +14,7 @@ import { extendAfterOutage, shortestTtlMs } from './outage.ts';
 import { inPool, type PoolTransaction } from './pool-transaction.ts';
 import { allocOf, waitingOf } from './rows.ts';
 import type { SweepResult, Unheard } from './store.ts';
-import type { AllocRow, EndedRow, EvalRow } from './tables.ts';
+import type { AllocRow, EndedRow, EvalRow, PoolRow } from './tables.ts';
 
 /** A finish whose answer was lost may be asked again for this long. */
 const ENDED_KEPT_MS = 24 * 3_600_000;
@@ -31,6 +32,7 @@ export async function sweepPool(database: Database, poolId: string): Promise<Swe
   return inPool(database, poolId, async (tx) => {
     const extendedByMs = (await extendAfterOutage(tx)) + tx.pool.extended_ms;
     const { expiredWorkers, expiredAllocs } = await expire(tx);
+    const poolExpired = await expirePool(tx);
     const { fromQueue } = await handOver(tx, { all: true });
     const told = new Set(fromQueue.map((grant) => grant.id));
     const untold = (await notTakenUp(tx)).filter((grant) => !told.has(grant.id));
@@ -42,6 +44,8 @@ export async function sweepPool(database: Database, poolId: string): Promise<Swe
       extendedByMs,
       expiredWorkers,
       expiredAllocs,
+      poolExpired,
+      ...poolExpiry(tx.pool),
       grants: [...fromQueue, ...untold],
       ...(await counts(tx)),
       refused,
@@ -71,6 +75,25 @@ async function expire(
     DELETE FROM ${t.replicas} r WHERE pool_id = ${pool.id} AND (expires_at_ms <= ${nowMs} OR NOT EXISTS (
       SELECT 1 FROM ${t.workers} w WHERE w.pool_id = r.pool_id AND w.id = r.worker_id))`.execute(trx);
   return { expiredWorkers: rows.map((row) => row.id).sort(), expiredAllocs };
+}
+
+/** After the workers, so that whoever is left lives. One that has expired is as disbanded as by hand, for good. */
+async function expirePool({ trx, t, pool, nowMs }: PoolTransaction): Promise<boolean> {
+  if (pool.pool_ttl_ms === 0 || pool.state === 'disbanded') return false;
+  const { rows } = await sql<{ expires_at_ms: number | null }>`
+    UPDATE ${t.pools} p SET expires_at_ms = CASE
+        WHEN EXISTS (SELECT 1 FROM ${t.workers} w WHERE w.pool_id = p.id) THEN NULL
+        ELSE coalesce(p.expires_at_ms, ${nowMs + pool.pool_ttl_ms}::bigint) END
+    WHERE p.id = ${pool.id} RETURNING p.expires_at_ms`.execute(trx);
+  pool.expires_at_ms = rows[0]?.expires_at_ms ?? null;
+  if (pool.expires_at_ms === null || pool.expires_at_ms > nowMs) return false;
+  pool.state = 'disbanded';
+  await sql`UPDATE ${t.pools} SET state = 'disbanded' WHERE id = ${pool.id}`.execute(trx);
+  return true;
+}
+
+function poolExpiry({ state, expires_at_ms: atMs }: PoolRow): Pick<SweepResult, 'poolExpiresAtMs'> {
+  return state === 'disbanded' || atMs === null ? {} : { poolExpiresAtMs: atMs };
 }
 
 /** Grants to those who waited that no worker has confirmed: the signal may have been lost. */

@@ -18,6 +18,8 @@ export interface PoolRow {
   worker_ttl_ms: number;
   replica_ttl_ms: number;
   alloc_ttl_ms: number;
+  /** 0: it never expires. */
+  pool_ttl_ms: number;
   retry_max: number;
   reserve_after_ms: number;
   strategy: PlacementStrategy;
@@ -28,6 +30,11 @@ export interface PoolRow {
   extended_ms: number;
   /** The gateways' silence, counted from the first one's first sign, that its TTLs were extended by already. */
   silence_known_ms: number;
+  /**
+   * When the pool expires, or has. Null without a TTL, and where a worker lived or it was created since the last sweep: its
+   * time begins with the first sweep that finds no worker.
+   */
+  expires_at_ms: number | null;
   /** Grows with every change of the pool, its workers and its queue other than a plain renewal. */
   version: number;
   /** The store that has made it grow last. */

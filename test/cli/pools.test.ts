@@ -105,6 +105,26 @@ describe('a pool', () => {
     expect(missing.stderr).toMatch(/pool "nowhere" does not exist/);
   });
 
+  test('is made to expire, and says when it does and when it has', async () => {
+    expect(await json('pool', 'create', 'passing', '--pool-ttl', '1h')).toMatchObject({
+      settings: { poolTtlMs: 3_600_000 },
+    });
+    const described = () => cli('pool', 'describe', 'passing');
+    await vi.waitFor(async () => {
+      expect((await described()).stdout).toMatch(/expires +\d{4}-.* UTC, after 1h without a worker/);
+    }, WAIT);
+    await system.store.disbandPool('passing');
+    expect((await described()).stdout).not.toMatch(/expire/);
+
+    await json('pool', 'create', 'brief-one', '--pool-ttl', '1s', '--worker-ttl', '1s', '--alloc-ttl', '1s');
+    await vi.waitFor(async () => {
+      const { stdout } = await cli('pool', 'describe', 'brief-one');
+      expect(stdout).toMatch(/is disbanded[^]*expired +\d{4}-.* UTC, after 1s without a worker/);
+    }, WAIT);
+    const refused = await cli('pool', 'create', 'never', '--pool-ttl', '5ms');
+    expect([refused.code, refused.stderr]).toEqual([2, expect.stringContaining('settings.poolTtlMs')]);
+  });
+
   test('is not shown to who has no key', async () => {
     const refused = await runCli(['pool', 'list', '--gateway-key', 'wrong'], environment);
     expect(refused).toMatchObject({ code: 1, stdout: '' });

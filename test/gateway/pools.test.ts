@@ -111,6 +111,31 @@ describe('draining and disbanding', () => {
   });
 });
 
+describe('a pool that expires', () => {
+  test('is tended from its creation on, and shows its TTL and when it ends', async () => {
+    expect(await client.createPool(poolId, { poolTtlMs: 5_000 })).toMatchObject({
+      settings: { poolTtlMs: 5_000 },
+    });
+    await gateway.settled();
+    expect(registered).toEqual([poolId]);
+    const { poolExpiresAtMs } = await store.sweepPool(poolId);
+    expect((await client.getPool(poolId)).expiresAtMs).toBe(poolExpiresAtMs);
+    await expect(client.createPool(poolId)).rejects.toMatchObject({ code: 'PoolExists' });
+    expect((await client.getPool(poolId)).expiresAtMs).toBeUndefined();
+  });
+
+  test('one that stays for ever is left alone until a worker comes', async () => {
+    expect((await client.createPool(poolId)).settings.poolTtlMs).toBe(0);
+    await gateway.settled();
+    expect(registered).toEqual([]);
+  });
+
+  test.each([-1, 999, 366 * 24 * 3_600_000])('a TTL of %d ms is refused', async (poolTtlMs) => {
+    const created = client.createPool(poolId, { poolTtlMs });
+    await expect(created).rejects.toMatchObject({ issues: [{ path: 'settings.poolTtlMs' }] });
+  });
+});
+
 describe('bad input of the worker protocol', () => {
   test.each([
     ['a capacity of 0', { capacity: 0 }, ['capacity']],

@@ -10,6 +10,7 @@ import { badInput, finishing, renewing, sweeping } from './ending-conformance.ts
 import { explaining } from './explain-conformance.ts';
 import { expressing } from './express-conformance.ts';
 import { placing, poolInput } from './placing-conformance.ts';
+import { poolTtl } from './pool-ttl-conformance.ts';
 import { createStage, freshPoolId, type Get, ids, type OpenForTest, type Stage, stageOn } from './stage.ts';
 
 export function conformance(name: string, open: OpenForTest): void {
@@ -31,6 +32,7 @@ export function conformance(name: string, open: OpenForTest): void {
     explaining(() => store);
     placing(() => store, stage);
     poolInput(() => store, stage);
+    poolTtl(() => store, stage);
     expressing(() => store, stage);
   });
 }

@@ -91,6 +91,19 @@ export function outageConformance(name: string, open: OpenForTest): void {
       expect((await sweep()).workers).toBe(0);
     });
 
+    test('a pool that expires does not while no gateway lives to create it again or bring a worker', async () => {
+      const { poolId, sweep } = await createStage(store, { poolTtlMs: 60_000 });
+      await store.gatewayAlive();
+      await sweep();
+      const swept = await silence(sweep, 180_000);
+      expect(swept.map((one) => one.poolExpired)).not.toContain(true);
+      await store.gatewayAlive();
+      await store.shiftClock(120_000);
+      await store.gatewayAlive();
+      await sweep();
+      expect((await store.getPool(poolId)).state).toBe('disbanded');
+    });
+
     test('a worker that died in the outage has the time it had left once a gateway is back, and no more', async () => {
       const { worker, sweep } = await createStage(store);
       await store.gatewayAlive();

@@ -50,6 +50,22 @@ test.concurrent('a pool without workers is left, and taken up again with the nex
   expect((await second.describe()).status.name).toBe('RUNNING');
 });
 
+test.concurrent('a pool that expires is tended without a worker until it has, and who waits is a dead letter', async () => {
+  const pool = await world.pool({ allocTtlMs: 1_000, poolTtlMs: 4_000 });
+  const job = await world.jobs.start(Date.now(), { target: 't', pool: pool.id }, { id: 'expires' });
+  const waiting = () => world.store.listWaiting(pool.id);
+  await eventually(waiting, ({ items }) => items.length === 1);
+  await (await pool.tend()).result();
+  expect(await world.store.getPool(pool.id)).toMatchObject({
+    state: 'disbanded',
+    expiresAtMs: expect.any(Number),
+  });
+  expect(await world.record(job.id)).toMatchObject({
+    ...{ status: 'dead-lettered', error: { type: 'PoolDisbanded' } },
+  });
+  expect((await waiting()).items).toEqual([]);
+});
+
 test.concurrent('what a terminated invocation held comes back within its TTL, and its record says terminated', async () => {
   const pool = await world.pool({ allocTtlMs: 1_000 });
   const begun = happening<TargetCall>();

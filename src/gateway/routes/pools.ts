@@ -34,6 +34,7 @@ const createPool = createRoute({
   method: 'post',
   path: '/v1/pools',
   operationId: 'createPool',
+  description: 'One that is there already is left as it is, but the time after which it expires begins anew.',
   middleware: needs('operate'),
   request: { body: jsonBody(createPoolSchema) },
   responses: { 201: json(poolSchema, 'The new pool.'), default: problemAnswer },
@@ -97,7 +98,10 @@ const listEvals = listIn('evals', waitingEvalSchema, 'The queue, in the order in
 export function addPoolRoutes(app: GatewayApp, { store, notifier }: RouteDeps): void {
   app.openapi(createPool, async (c) => {
     const { id, settings } = c.req.valid('json');
-    return c.json(await store.createPool(id, settings === undefined ? {} : present(settings)), 201);
+    const pool = await store.createPool(id, settings === undefined ? {} : present(settings));
+    // Its sweep is to find it without a worker, should none ever come.
+    if (pool.settings.poolTtlMs > 0) notifier.workerRegistered(id);
+    return c.json(pool, 201);
   });
   app.openapi(listPools, async (c) => c.json(await store.listPools(pageOf(c.req.valid('query'))), 200));
   app.openapi(getPool, async (c) => {

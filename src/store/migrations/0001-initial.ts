@@ -87,6 +87,7 @@ function pools(name: Name) {
       worker_ttl_ms bigint NOT NULL,
       replica_ttl_ms bigint NOT NULL,
       alloc_ttl_ms bigint NOT NULL,
+      pool_ttl_ms bigint NOT NULL,
       retry_max integer NOT NULL,
       reserve_after_ms bigint NOT NULL,
       strategy text NOT NULL CHECK (strategy IN ('pack', 'spread')),
@@ -94,6 +95,7 @@ function pools(name: Name) {
       swept_at_ms bigint,
       extended_ms bigint NOT NULL DEFAULT 0,
       silence_known_ms bigint NOT NULL DEFAULT 0,
+      expires_at_ms bigint,
       version bigint NOT NULL DEFAULT 0,
       writer bigint NOT NULL DEFAULT 0)`,
     // The guard against over-commitment is in the grant: its UPDATE asks for used + size <= capacity.
