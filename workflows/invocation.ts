@@ -165,11 +165,15 @@ async function endFailed(
   });
   const mayRetry = ended.retryable && run.consistency === 'atLeastOnce';
   if (!mayRetry || decision.kind === 'give-up') {
-    const { error, alloc } = ended;
-    return await close(invocation, { status: 'dead-lettered', error, ...(alloc && { alloc }) });
+    const { error, alloc, stillRuns } = ended;
+    return await close(invocation, { status: 'dead-lettered', error, ...(alloc && { alloc }), stillRuns });
   }
   if (invocation.held !== undefined) {
-    const { accepted } = await invocation.finish({ ...holding(invocation), release: 'retrying' });
+    const { stillRuns } = ended;
+    const { accepted } = await invocation.finish({
+      ...{ ...holding(invocation), release: 'retrying' },
+      ...(stillRuns && { stillRuns }),
+    });
     // The next try asks under another name: nobody would ever take up what this one was granted again.
     if (!accepted) await invocation.finish({ ...withdrawing(invocation), release: 'withdrawn' });
   }
@@ -187,10 +191,12 @@ interface Closing {
   readonly status: RunStatus;
   readonly error: RunError;
   readonly alloc?: Alloc;
+  /** Its target may go on running. */
+  readonly stillRuns?: true | undefined;
 }
 
 /** The last word on an invocation that did not succeed. */
-async function close(invocation: Invocation, { status, error, alloc }: Closing): Promise<never> {
+async function close(invocation: Invocation, { status, error, alloc, stillRuns }: Closing): Promise<never> {
   const run = recordOf(invocation, status, {
     error,
     ...(alloc !== undefined && { workerId: alloc.workerId }),
@@ -205,6 +211,7 @@ async function close(invocation: Invocation, { status, error, alloc }: Closing):
   };
   await finishFor(invocation, alloc === undefined ? 'withdrawn' : 'finished', {
     run,
+    ...(stillRuns && { stillRuns }),
     ...(status === 'dead-lettered' && { deadLetter }),
     ...told(invocation, run),
   });

@@ -33,6 +33,7 @@ import type {
   PoolSettings,
   PoolWorker,
   WaitingEval,
+  RenewalPart,
   WorkerLease,
   WorkerRegistration,
 } from '../contract/pools.ts';
@@ -162,17 +163,22 @@ export class GatewayClient {
   }
 
   /**
-   * `running` holds at most `RUNNING_PER_RENEWAL_MAX` (150) allocs.
+   * `running` holds at most `RUNNING_PER_RENEWAL_MAX` (150) allocs; more are sent in parts.
    * @throws NotExistsError (WorkerNotExists)
    */
   renewWorker(
     worker: { readonly poolId: string; readonly workerId: string; readonly incarnation: string },
     running: readonly AllocRef[],
-    options?: CallOptions,
+    { part, ...options }: CallOptions & { readonly part?: RenewalPart } = {},
   ): Promise<WorkerLease> {
     const { poolId, workerId, incarnation } = worker;
     const path = ['pools', poolId, 'workers', workerId, 'renew'];
-    return this.#http.read(leaseSchema, { method: 'POST', path, body: { incarnation, running }, ...options });
+    return this.#http.read(leaseSchema, {
+      method: 'POST',
+      path,
+      body: { incarnation, running, part },
+      ...options,
+    });
   }
 
   /** @throws NotExistsError (WorkerNotExists) */

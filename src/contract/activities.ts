@@ -201,6 +201,8 @@ export interface FinishInvocationRequest {
   readonly evalId?: string;
   readonly epoch?: number;
   readonly release: 'finished' | 'retrying' | 'cancelled' | 'lost' | 'withdrawn';
+  /** The target may go on running: its units stay in use until its worker says that it has ended. Default false. */
+  readonly stillRuns?: boolean;
   readonly run?: RunRecord;
   readonly deadLetter?: DeadLetter;
   /** Of a schedule's run that succeeded: what the runs after it are told. */

@@ -84,7 +84,17 @@ export const registerWorkerSchema = z
 export const allocRefSchema = z.object({ id: text, epoch: nonNegative }).meta({ id: 'AllocRef' });
 
 export const renewWorkerSchema = z
-  .strictObject({ incarnation: text, running: z.array(allocRefSchema).max(RUNNING_PER_RENEWAL_MAX) })
+  .strictObject({
+    incarnation: text,
+    running: z.array(allocRefSchema).max(RUNNING_PER_RENEWAL_MAX),
+    part: z
+      .strictObject({
+        last: z.boolean(),
+        sinceMs: instant.optional().describe('`nowMs` of the answer to the first part.'),
+      })
+      .optional()
+      .describe('Of a renewal in several calls, as more runs than one can list.'),
+  })
   .meta({ id: 'RenewWorker' });
 
 export const drainPoolSchema = z
@@ -153,6 +163,8 @@ export const leaseSchema = z
     workerTtlMs: z.number(),
     allocTtlMs: z.number(),
     held: z.array(allocRefSchema).readonly(),
+    lost: z.array(allocRefSchema).readonly().describe('Given up, but counted as used while they are listed.'),
+    used: z.number().describe('Units that the pool counts as used on this worker.'),
     state: workerState,
   })
   .meta({ id: 'WorkerLease' });

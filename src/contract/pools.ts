@@ -145,6 +145,13 @@ export interface WorkerRegistration {
 }
 
 /** The answer to a registration or renewal. */
+/** A renewal that lists more than one call can carry. */
+export interface RenewalPart {
+  readonly last: boolean;
+  /** `nowMs` of the answer to the first part; absent in the first. */
+  readonly sinceMs?: number | undefined;
+}
+
 export interface WorkerLease {
   /** The database's clock at the answer: by it the worker reads every `expiresAtMs`. */
   readonly nowMs: number;
@@ -153,5 +160,9 @@ export interface WorkerLease {
   readonly allocTtlMs: number;
   /** Of the allocs the worker said it runs, those that still are its own. */
   readonly held: readonly AllocRef[];
+  /** Of the same, those that were given up: their results cannot count, but their units do, until they are listed no more. */
+  readonly lost: readonly AllocRef[];
+  /** Units that the pool counts as used on this worker. */
+  readonly used: number;
   readonly state: WorkerState;
 }

@@ -1,12 +1,13 @@
 /**
- * How allocs end: by the holder's finish, by its worker's renewal, or by expiry. Statements for a whole batch
+ * How allocs end: by the holder's finish, by its worker's renewal, or by expiry. One whose target may still run is marked
+ * `lost` first: it counts as used for as long as its worker lists it. Statements for a whole batch
  * inside a pool's transaction. Promise: an alloc's capacity is given back exactly once, by whichever
  * statement deletes its row; a stale epoch matches nothing.
  * Rows are found one by one (LATERAL ... OFFSET 0) and then changed by their ctid, which the pool's lock keeps
  * still: left to its estimates, the planner reads a whole pool instead.
  */
 import { type RawBuilder, sql } from 'kysely';
-import type { Alloc, AllocRef } from '../contract/pools.ts';
+import type { Alloc, AllocRef, RenewalPart } from '../contract/pools.ts';
 import { BUCKETS_PER_DOUBLING } from '../core/allocator/run-times.ts';
 import { REQUEST_NAMES, waitedUntil } from './hand-over-rows.ts';
 import { type PoolTransaction, workersChanged } from './pool-transaction.ts';
@@ -21,6 +22,8 @@ export interface Release {
   /** Null: whatever the eval has. */
   readonly epoch: number | null;
   readonly release: ReleaseReason;
+  /** See `FinishRequest`. */
+  readonly still_runs: boolean;
 }
 
 export interface Released {
@@ -45,21 +48,23 @@ export async function releaseAllocs(
   const { trx, t, pool, nowMs } = tx;
   const { rows } = await sql<Released>`
     WITH asked AS MATERIALIZED (
-      SELECT * FROM jsonb_to_recordset(${json(releases)}::jsonb) AS a(ord integer, id text, epoch bigint, release text)
+      SELECT * FROM jsonb_to_recordset(${json(releases)}::jsonb)
+        AS a(ord integer, id text, epoch bigint, release text, still_runs boolean)
     ), held AS MATERIALIZED (
       SELECT DISTINCT ON (l.id) l.id, l.row, l.epoch, l.worker_id, l.incarnation, l.size, l.target, l.warm,
-        l.enqueued_at_ms, l.granted_at_ms, l.explained, l.waited, a.release, a.release = 'lost' AS lost
+        l.enqueued_at_ms, l.granted_at_ms, l.explained, l.waited, a.release, a.release = 'lost' AS lost,
+        a.release = 'lost' OR a.still_runs AS counted
       FROM asked a CROSS JOIN LATERAL (
         SELECT l.ctid AS row, l.* FROM ${t.allocs} l WHERE l.pool_id = ${pool.id} AND l.id = a.id
           AND l.state = 'held' AND (a.epoch IS NULL OR l.epoch = a.epoch) OFFSET 0) l
       ORDER BY l.id, a.ord
     ), marked AS (
-      UPDATE ${t.allocs} SET state = 'lost' WHERE ctid = ANY (ARRAY(SELECT h.row FROM held h WHERE h.lost))
+      UPDATE ${t.allocs} SET state = 'lost' WHERE ctid = ANY (ARRAY(SELECT h.row FROM held h WHERE h.counted))
     ), gone AS (
-      DELETE FROM ${t.allocs} WHERE ctid = ANY (ARRAY(SELECT h.row FROM held h WHERE NOT h.lost))
+      DELETE FROM ${t.allocs} WHERE ctid = ANY (ARRAY(SELECT h.row FROM held h WHERE NOT h.counted))
     ), freed AS (
       UPDATE ${t.workers} w SET used = w.used - s.size, cordoned = w.cordoned OR s.lost
-      FROM (SELECT worker_id, incarnation, coalesce(sum(size) FILTER (WHERE NOT lost), 0)::integer AS size,
+      FROM (SELECT worker_id, incarnation, coalesce(sum(size) FILTER (WHERE NOT counted), 0)::integer AS size,
           bool_or(lost) AS lost FROM held GROUP BY 1, 2) s
       WHERE w.pool_id = ${pool.id} AND w.id = s.worker_id AND w.incarnation = s.incarnation
     ), unqueued AS (
@@ -91,7 +96,7 @@ export async function releaseAllocs(
         waited = coalesce(excluded.waited, d.waited)
     )
     SELECT a.ord, coalesce(h.id IS NOT NULL AND (a.epoch IS NULL OR a.epoch = h.epoch), false) AS held,
-      coalesce((SELECT e.epoch FROM ${t.ended} e WHERE e.pool_id = ${pool.id} AND e.id = a.id) = a.epoch, false) AS before, coalesce(NOT h.lost, false) AS freed,
+      coalesce((SELECT e.epoch FROM ${t.ended} e WHERE e.pool_id = ${pool.id} AND e.id = a.id) = a.epoch, false) AS before, coalesce(NOT h.counted, false) AS freed,
       h.worker_id, h.incarnation, h.size, h.lost
     FROM asked a LEFT JOIN held h ON h.id = a.id`.execute(trx);
   noteReleases(tx, releases, rows);
@@ -101,14 +106,14 @@ export async function releaseAllocs(
 function noteReleases(tx: PoolTransaction, releases: readonly Release[], rows: readonly Released[]): void {
   const idOf = new Map(releases.map(({ ord, id }) => [ord, id]));
   const noted = new Set<string | undefined>();
-  for (const { ord, worker_id: workerId, incarnation, size, lost } of rows) {
+  for (const { ord, worker_id: workerId, incarnation, size, lost, freed } of rows) {
     const id = idOf.get(ord);
     const known = tx.known.rows?.get(workerId ?? '');
     // Twins in one batch name the same alloc, whose capacity came back once.
     if (noted.has(id) || known === undefined || known.incarnation !== incarnation) continue;
     noted.add(id);
     if (lost === true) known.cordoned = true;
-    else known.used -= size ?? 0;
+    if (freed) known.used -= size ?? 0;
   }
 }
 
@@ -126,6 +131,7 @@ export interface Renewal {
   readonly worker_id: string;
   readonly incarnation: string;
   readonly running: readonly AllocRef[];
+  readonly part?: RenewalPart | undefined;
 }
 
 export interface Renewed {
@@ -134,22 +140,31 @@ export interface Renewed {
   /** A cordon was lifted, or capacity came back that had been lost. */
   readonly freed: boolean;
   readonly held: readonly AllocRef[];
+  readonly lost: readonly AllocRef[];
+  readonly used: number;
 }
 
-/** Renews workers, their replicas and the allocs they run; answers only for workers that are live. */
+/**
+ * Renews workers, their replicas and the allocs they run; answers only for workers that are live. Of a renewal in parts the
+ * last one ends the lost allocs that none has listed: those that no part has renewed.
+ */
 export async function renewWorkers(
   tx: PoolTransaction,
   renewals: readonly Renewal[],
 ): Promise<readonly Renewed[]> {
   if (renewals.length === 0) return [];
   const { trx, t, pool, nowMs } = tx;
+  const asked = renewals.map(({ ord, worker_id, incarnation, part }) => ({
+    ...{ ord, worker_id, incarnation, last: part?.last ?? true, since_ms: part?.sinceMs ?? null },
+  }));
   const running = renewals.flatMap(({ ord, running: refs }) =>
     refs.map(({ id, epoch }) => ({ ord, id, epoch })),
   );
   const { rows } = await sql<Renewed>`
     WITH asked AS MATERIALIZED (
-      SELECT r.ord, w.id AS worker_id, w.incarnation, w.cordoned, w.draining
-      FROM jsonb_to_recordset(${json(renewals)}::jsonb) AS r(ord integer, worker_id text, incarnation text)
+      SELECT r.ord, r.last, r.since_ms, w.id AS worker_id, w.incarnation, w.cordoned, w.draining, w.used
+      FROM jsonb_to_recordset(${json(asked)}::jsonb)
+        AS r(ord integer, worker_id text, incarnation text, last boolean, since_ms bigint)
       CROSS JOIN LATERAL (
         SELECT * FROM ${t.workers} w WHERE w.pool_id = ${pool.id} AND w.id = r.worker_id
           AND w.incarnation = r.incarnation AND w.expires_at_ms > ${nowMs} OFFSET 0) w
@@ -160,12 +175,14 @@ export async function renewWorkers(
       UPDATE ${t.allocs} l SET expires_at_ms = ${nowMs + pool.alloc_ttl_ms}::bigint, taken_up = true
       WHERE l.ctid = ANY (ARRAY(SELECT k.row FROM said s CROSS JOIN LATERAL (
         SELECT k.ctid AS row FROM ${t.allocs} k WHERE k.pool_id = ${pool.id} AND k.id = s.id AND k.epoch = s.epoch
-          AND k.worker_id = s.worker_id AND k.incarnation = s.incarnation AND k.state = 'held' OFFSET 0) k))
-      RETURNING l.id, l.epoch, l.worker_id
+          AND k.worker_id = s.worker_id AND k.incarnation = s.incarnation
+          AND (k.state = 'lost' OR k.expires_at_ms > ${nowMs}) OFFSET 0) k))
+      RETURNING l.id, l.epoch, l.worker_id, l.state
     ), gone AS (
       DELETE FROM ${t.allocs} l WHERE l.ctid = ANY (ARRAY(SELECT k.row FROM asked a CROSS JOIN LATERAL (
         SELECT k.ctid AS row FROM ${t.allocs} k WHERE k.pool_id = ${pool.id} AND k.worker_id = a.worker_id
-          AND k.incarnation = a.incarnation AND k.state = 'lost' OFFSET 0) k))
+          AND k.incarnation = a.incarnation AND k.state = 'lost' AND a.last
+          AND (a.since_ms IS NULL OR k.expires_at_ms < a.since_ms + ${pool.alloc_ttl_ms}::bigint) OFFSET 0) k))
         AND NOT EXISTS (SELECT 1 FROM said s WHERE s.id = l.id AND s.epoch = l.epoch)
       RETURNING l.worker_id, l.size
     ), renewed AS (
@@ -180,7 +197,10 @@ export async function renewWorkers(
     )
     SELECT a.ord, a.draining, a.cordoned OR EXISTS (SELECT 1 FROM gone g WHERE g.worker_id = a.worker_id) AS freed,
       coalesce((SELECT jsonb_agg(jsonb_build_object('id', c.id, 'epoch', c.epoch))
-        FROM confirmed c WHERE c.worker_id = a.worker_id), '[]') AS held
+        FROM confirmed c WHERE c.worker_id = a.worker_id AND c.state = 'held'), '[]') AS held,
+      coalesce((SELECT jsonb_agg(jsonb_build_object('id', c.id, 'epoch', c.epoch))
+        FROM confirmed c WHERE c.worker_id = a.worker_id AND c.state = 'lost'), '[]') AS lost,
+      a.used - coalesce((SELECT sum(g.size)::integer FROM gone g WHERE g.worker_id = a.worker_id), 0) AS used
     FROM asked a`.execute(trx);
   if (rows.some((row) => row.freed)) await workersChanged(tx);
   const workerOf = new Map(renewals.map(({ ord, worker_id }) => [ord, worker_id]));

@@ -10,10 +10,11 @@ import type {
   AllocateResult,
   AllocRef,
   EvalRequest,
+  RenewalPart,
   WaitReason,
   WorkerLease,
 } from '../contract/pools.ts';
-import { releaseAllocs, renewWorkers } from './allocs.ts';
+import { type Renewed, releaseAllocs, renewWorkers } from './allocs.ts';
 import type { Database } from './database.ts';
 import { handOver } from './hand-over.ts';
 import { extendAfterOutage } from './outage.ts';
@@ -32,6 +33,7 @@ export type Operation =
       readonly workerId: string;
       readonly incarnation: string;
       readonly running: readonly AllocRef[];
+      readonly part?: RenewalPart | undefined;
     };
 
 export type Answer =
@@ -101,11 +103,8 @@ async function renew(
   await extendAfterOutage(tx);
   const rows = await renewWorkers(
     tx,
-    renewals.map(({ ord, workerId, incarnation, running }) => ({
-      ord,
-      worker_id: workerId,
-      incarnation,
-      running,
+    renewals.map(({ ord, workerId, incarnation, running, part }) => ({
+      ...{ ord, worker_id: workerId, incarnation, running, part },
     })),
   );
   const byOrd = new Map(rows.map((row) => [row.ord, row]));
@@ -115,19 +114,24 @@ async function renew(
       ord,
       row === undefined
         ? { kind: 'failed', error: workerNotExists(tx.pool.id, workerId, incarnation) }
-        : { kind: 'renew', lease: leaseOf(tx, row.draining, row.held), grants: [] },
+        : { kind: 'renew', lease: leaseOf(tx, row), grants: [] },
     );
   }
   return rows.some((row) => row.freed);
 }
 
-export function leaseOf(tx: PoolTransaction, draining: boolean, held: readonly AllocRef[]): WorkerLease {
+export function leaseOf(
+  tx: PoolTransaction,
+  { draining, held, lost, used }: Pick<Renewed, 'draining' | 'held' | 'lost' | 'used'>,
+): WorkerLease {
   return {
     nowMs: tx.nowMs,
     expiresAtMs: tx.nowMs + tx.pool.worker_ttl_ms,
     workerTtlMs: tx.pool.worker_ttl_ms,
     allocTtlMs: tx.pool.alloc_ttl_ms,
     held,
+    lost,
+    used,
     state: draining ? 'draining' : 'active',
   };
 }
@@ -145,8 +149,8 @@ async function finish(
   finishes: readonly Numbered<'finish'>[],
   answers: Map<number, Answer>,
 ): Promise<boolean> {
-  const releases = finishes.flatMap(({ ord, request: { evalId, epoch, release } }) =>
-    evalId === undefined ? [] : [{ ord, id: evalId, epoch: epoch ?? null, release }],
+  const releases = finishes.flatMap(({ ord, request: { evalId, epoch, release, stillRuns = false } }) =>
+    evalId === undefined ? [] : [{ ord, id: evalId, epoch: epoch ?? null, release, still_runs: stillRuns }],
   );
   const rows = await releaseAllocs(tx, releases);
   const byOrd = new Map(rows.map((row) => [row.ord, row]));

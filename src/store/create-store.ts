@@ -118,7 +118,7 @@ function workerMethods(database: Database, runner: Runner) {
       checkRegistration(registration);
       return runner.alone(registration.poolId, () => registerWorker(database, registration, options));
     },
-    async renewWorker(poolId, workerId, incarnation, running) {
+    async renewWorker(poolId, workerId, incarnation, running, part) {
       checkWorker(poolId, workerId, incarnation);
       checkRunning(workerId, running);
       const { lease, grants } = await ask<'renew'>(runner, poolId, {
@@ -126,6 +126,7 @@ function workerMethods(database: Database, runner: Runner) {
         workerId,
         incarnation,
         running,
+        part,
       });
       return { lease, grants };
     },

@@ -83,8 +83,8 @@ function planOf(view: PoolView, placer: Placer, operations: readonly Operation[]
       ids.add(request.id);
       requests.push({ ord, request });
     } else if (operation.kind === 'finish') {
-      const { evalId, epoch, release } = operation.request;
-      if (evalId === undefined || epoch === undefined || release === 'lost') return undefined;
+      const { evalId, epoch, release, stillRuns } = operation.request;
+      if (evalId === undefined || epoch === undefined || release === 'lost' || stillRuns) return undefined;
       ids.add(evalId);
       releases.push({ ...operation.request, evalId, epoch, ord });
     } else return undefined;

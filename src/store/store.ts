@@ -17,6 +17,7 @@ import type {
   PoolSettings,
   PoolWorker,
   WaitingEval,
+  RenewalPart,
   WorkerLease,
   WorkerRegistration,
 } from '../contract/pools.ts';
@@ -34,6 +35,11 @@ export interface FinishRequest {
   /** Absent: whatever the eval has is taken away, and it can never be granted again. */
   readonly epoch?: number;
   readonly release: ReleaseReason;
+  /**
+   * The target may go on running, heedless of its signal: the capacity counts as used until its worker lists it no more.
+   * Default false.
+   */
+  readonly stillRuns?: boolean;
   /** Written where the invocation is over. */
   readonly run?: RunRecord;
   readonly deadLetter?: DeadLetter;
@@ -156,6 +162,7 @@ export interface Store extends CalendarStore {
     workerId: string,
     incarnation: string,
     running: readonly AllocRef[],
+    part?: RenewalPart,
   ): Promise<{ readonly lease: WorkerLease; readonly grants: readonly Grant[] }>;
   /** No new allocs for it; running ones finish. @throws NotExistsError (WorkerNotExists) */
   drainWorker(poolId: string, workerId: string, incarnation?: string): Promise<void>;

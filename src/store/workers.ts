@@ -38,25 +38,28 @@ export async function registerWorker(
       );
     }
     if (another) await dropWorker(tx, workerId);
-    await writeWorker(tx, registration);
+    const used = await writeWorker(tx, registration);
     await writeReplicas(tx, registration);
     const { fromQueue } = await handOver(tx);
     const draining = before !== undefined && !another && before.draining;
-    return { lease: leaseOf(tx, draining, []), grants: fromQueue };
+    return { lease: leaseOf(tx, { draining, used, held: [], lost: [] }), grants: fromQueue };
   });
 }
 
-async function writeWorker(tx: PoolTransaction, registration: WorkerRegistration): Promise<void> {
+/** Answers the units in use of what it goes on running. */
+async function writeWorker(tx: PoolTransaction, registration: WorkerRegistration): Promise<number> {
   const { trx, t, pool, nowMs } = tx;
   const { workerId, incarnation, capacity, targets, taskQueue } = registration;
-  await sql`
+  const { rows } = await sql<{ used: number }>`
     INSERT INTO ${t.workers} AS w (pool_id, id, incarnation, draining, cordoned, capacity, used, peak_used, targets,
       task_queue, registered_at_ms, renewed_at_ms, expires_at_ms)
     VALUES (${pool.id}, ${workerId}, ${incarnation}, false, false, ${capacity}, 0, 0, ${json(targets)}::jsonb,
       ${taskQueue}, ${nowMs}, ${nowMs}, ${nowMs + pool.worker_ttl_ms})
     ON CONFLICT (pool_id, id) DO UPDATE SET cordoned = false, capacity = excluded.capacity,
       targets = excluded.targets, task_queue = excluded.task_queue,
-      renewed_at_ms = excluded.renewed_at_ms, expires_at_ms = excluded.expires_at_ms`.execute(trx);
+      renewed_at_ms = excluded.renewed_at_ms, expires_at_ms = excluded.expires_at_ms
+    RETURNING used`.execute(trx);
+  const used = rows[0]?.used ?? 0;
   // A thousand workers that start together must not make each other be read again.
   const known = tx.known.rows?.get(workerId);
   tx.known.rows?.set(workerId, {
@@ -65,11 +68,12 @@ async function writeWorker(tx: PoolTransaction, registration: WorkerRegistration
     draining: known?.draining ?? false,
     cordoned: false,
     capacity,
-    used: known?.used ?? 0,
+    used,
     targets: [...targets],
     task_queue: taskQueue,
     expires_at_ms: nowMs + pool.worker_ttl_ms,
   });
+  return used;
 }
 
 /** Puts and renews those it holds, removes those it holds no more. */

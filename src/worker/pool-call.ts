@@ -23,12 +23,15 @@ const HEARTBEAT_MS_MAX = 10_000;
 
 export interface CallDeps {
   readonly worker: { readonly poolId: string; readonly id: string };
-  readonly datasets: readonly DatasetHolding[];
+  /** Held now. */
+  readonly datasets: () => readonly DatasetHolding[];
   readonly runs: PoolRuns;
   /** This process's registration; undefined while it has none. */
   readonly incarnation: () => string | undefined;
   /** Renews one alloc where its end is near; false where it is not held any more, or nobody could say. */
   readonly confirm: (ref: AllocRef, expiresAtMs: number) => Promise<boolean>;
+  /** Asked for when a stopped run has ended: until the next renewal its units may count as used. */
+  readonly renewEarly: () => void;
   /** How long a handler that was stopped may take to return before its attempt is given up without it. */
   readonly cancelGraceMs: number;
 }
@@ -53,7 +56,12 @@ export function createTargetActivity(target: Target, deps: CallDeps): (call: Tar
     } finally {
       beat.stop();
       // Also after the attempt was given up: the units are in use until the handler returns.
-      void handler.catch(() => undefined).finally(() => deps.runs.end(run));
+      void handler
+        .catch(() => undefined)
+        .finally(() => {
+          deps.runs.end(run);
+          if (run.signal.aborted || context.cancellationSignal.aborted) deps.renewEarly();
+        });
     }
   };
 }
@@ -78,7 +86,7 @@ function targetContext(
   deps: CallDeps,
 ): TargetContext {
   const id = call.alloc.dataset;
-  const holding = deps.datasets.find((dataset) => dataset.id === id);
+  const holding = deps.datasets().find((dataset) => dataset.id === id);
   return {
     call: call.call,
     input: call.input,

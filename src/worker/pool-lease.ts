@@ -33,6 +33,11 @@ export class Lease {
     this.#answer = undefined;
   }
 
+  /** Units that the pool counted as used here when it answered last. */
+  get used(): number | undefined {
+    return this.#answer?.used;
+  }
+
   /** The worker's TTL has passed since the last renewal that was answered was sent. */
   get expired(): boolean {
     return this.#answer === undefined || this.#nowMs() - this.#sentAtMs >= this.#answer.workerTtlMs;

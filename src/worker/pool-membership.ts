@@ -25,7 +25,9 @@ import { type PoolRuns, RunStopped } from './pool-runs.ts';
 
 export interface MembershipOptions {
   readonly gateway: GatewayClient;
-  readonly registration: Omit<WorkerRegistration, 'incarnation' | 'capacity'>;
+  readonly registration: Omit<WorkerRegistration, 'incarnation' | 'capacity' | 'datasets'>;
+  /** Held at first; `offer` changes them. */
+  readonly datasets: readonly string[];
   readonly runs: PoolRuns;
   /** Whether the Temporal server answers; must settle within a few seconds. */
   readonly reachesTemporal: () => Promise<boolean>;
@@ -37,13 +39,22 @@ export interface MembershipOptions {
 const RETRY_MS_MIN = 250;
 const RETRY_MS_MAX = 2_000;
 const CALL_MS_MAX = 5_000;
+/** Between looks at whether the pool has taken in what was told: some tens of milliseconds as a rule. */
+const EMPTIED_MS_MIN = 25;
+const EMPTIED_MS_MAX = 500;
+/** A gateway that is away knows nothing of us; the TTLs do the rest. */
+const FAILURES_MAX = 3;
+const LOST_ALLOC = new RunStopped('lost', 'the worker lost the capacity this run was granted');
 
 export class Membership {
   readonly #options: MembershipOptions;
   readonly #lease = new Lease();
   readonly #ended = new AbortController();
+  #early = new AbortController();
   #incarnation: string | undefined;
   #offered = 0;
+  #datasets: readonly string[];
+  #isOfferOld = false;
   #draining = false;
   #trouble: string | undefined;
   #underWay: Promise<void> = Promise.resolve();
@@ -51,6 +62,7 @@ export class Membership {
 
   constructor(options: MembershipOptions) {
     this.#options = options;
+    this.#datasets = options.datasets;
   }
 
   /** This process's registration; undefined before the first and after a lost one. */
@@ -78,7 +90,11 @@ export class Membership {
     let retryMs = RETRY_MS_MIN;
     while (!this.#ended.signal.aborted) {
       const calm = this.#trouble === undefined;
-      await this.#pause(calm ? this.#lease.periodMs : Math.min(retryMs, this.#lease.periodMs));
+      await this.#pause(
+        calm ? this.#lease.periodMs : Math.min(retryMs, this.#lease.periodMs),
+        this.#early.signal,
+      );
+      this.#early = new AbortController();
       retryMs = calm ? RETRY_MS_MIN : retryMs * 2;
       if (!this.#ended.signal.aborted && this.#incarnation !== undefined) await this.#turn();
     }
@@ -99,11 +115,48 @@ export class Membership {
   /** Takes nothing new from now on. A gateway that is away is told with the next registration, if any. */
   async drain(): Promise<void> {
     this.#draining = true;
+    await this.#tellDrain();
+  }
+
+  /** Where it fails, the next renewal shows that it did. */
+  async #tellDrain(): Promise<void> {
     if (this.#incarnation === undefined) return;
     const { gateway, registration } = this.#options;
     await gateway
       .drainWorker(registration.poolId, registration.workerId, this.#incarnation, { timeoutMs: CALL_MS_MAX })
       .catch((error: unknown) => this.#report('could not drain', error));
+  }
+
+  /**
+   * Settles once the pool counts nothing as used here any more: every result that was told has been taken in, and nothing that
+   * was granted is on its way. False where nobody could say, or not before `signal` aborts. Never rejects.
+   */
+  async emptied(signal: AbortSignal): Promise<boolean> {
+    for (let pauseMs = EMPTIED_MS_MIN, failures = 0; this.#incarnation !== undefined; pauseMs *= 2) {
+      try {
+        await this.#renew();
+        if (this.#lease.used === 0) return true;
+        failures = 0;
+      } catch (error) {
+        this.#report('could not renew', error);
+        failures += 1;
+      }
+      if (signal.aborted || failures === FAILURES_MAX) return false;
+      await sleep(Math.min(pauseMs, EMPTIED_MS_MAX), undefined, { signal }).catch(() => undefined);
+    }
+    return false;
+  }
+
+  /** Renews now and not when it is time: what was counted as used is so no more. */
+  renewEarly(): void {
+    this.#early.abort();
+  }
+
+  /** What the worker offers has changed: the pool hears of it at once, or as soon as the gateway answers. */
+  offer(datasets: readonly string[]): void {
+    this.#datasets = datasets;
+    this.#isOfferOld = true;
+    this.renewEarly();
   }
 
   /** Ends `run`. */
@@ -117,15 +170,23 @@ export class Membership {
     if (incarnation === undefined) return;
     this.#incarnation = undefined;
     const { gateway, registration } = this.#options;
-    await gateway
-      .removeWorker(registration.poolId, registration.workerId, incarnation, { timeoutMs: CALL_MS_MAX })
-      .catch((error: unknown) => this.#report('could not leave', error));
+    const { poolId, workerId } = registration;
+    for (let failures = 0; failures < FAILURES_MAX; failures += 1) {
+      try {
+        await gateway.removeWorker(poolId, workerId, incarnation, { timeoutMs: CALL_MS_MAX });
+        return;
+      } catch (error) {
+        this.#report('could not leave', error);
+        await sleep(RETRY_MS_MIN);
+      }
+    }
   }
 
   async #turn(): Promise<void> {
     try {
       await this.#renew();
-      if (this.#offered !== this.#offer() && !this.#draining) await this.#register(this.#incarnation);
+      const isOld = this.#isOfferOld || this.#offered !== this.#offer();
+      if (isOld && !this.#draining) await this.#register(this.#incarnation);
       this.#recovered();
     } catch (error) {
       if (this.#ended.signal.aborted) return;
@@ -157,20 +218,27 @@ export class Membership {
     const { gateway, registration, runs } = this.#options;
     const incarnation = this.#incarnation;
     const held: AllocRef[] = [];
-    for (let from = 0; incarnation !== undefined && from <= refs.length; from += RUNNING_PER_RENEWAL_MAX) {
+    let sinceMs: number | undefined;
+    if (incarnation === undefined) return held;
+    for (let from = 0; from === 0 || from < refs.length; from += RUNNING_PER_RENEWAL_MAX) {
       const part = refs.slice(from, from + RUNNING_PER_RENEWAL_MAX);
-      if (part.length === 0 && from > 0) break;
       const sentAtMs = this.#lease.now();
       const timeoutMs = Math.min(this.#lease.periodMs, CALL_MS_MAX);
       const worker = { ...registration, incarnation };
-      const lease = await gateway.renewWorker(worker, part, { timeoutMs, signal: this.#ended.signal });
+      const last = from + RUNNING_PER_RENEWAL_MAX >= refs.length;
+      const lease = await gateway.renewWorker(worker, part, {
+        ...{ timeoutMs, ...(!this.#ended.signal.aborted && { signal: this.#ended.signal }) },
+        ...((from > 0 || !last) && { part: { last, sinceMs } }),
+      });
       // An answer for a registration that was lost meanwhile says nothing about this one.
       if (this.#incarnation !== incarnation) return [];
+      sinceMs ??= lease.nowMs;
       this.#lease.confirmed(lease, sentAtMs);
       held.push(...lease.held);
-      const epochs = new Map(lease.held.map((ref) => [ref.id, ref.epoch]));
-      const lost = part.filter((ref) => epochs.get(ref.id) !== ref.epoch);
-      runs.stop(lost, new RunStopped('lost', 'the worker lost the capacity this run was granted'));
+      const unknown = without(part, [...lease.held, ...lease.lost]);
+      runs.stop(lease.lost, LOST_ALLOC);
+      runs.disown(unknown, LOST_ALLOC);
+      if (last && this.#draining && lease.state !== 'draining') await this.#tellDrain();
     }
     return held;
   }
@@ -208,8 +276,9 @@ export class Membership {
     const offered = this.#offer();
     if (incarnation === undefined || offered < 1) return;
     const sentAtMs = this.#lease.now();
+    this.#isOfferOld = false;
     const lease = await this.#options.gateway.registerWorker(
-      { ...this.#options.registration, incarnation, capacity: offered },
+      { ...this.#options.registration, datasets: this.#datasets, incarnation, capacity: offered },
       { timeoutMs: CALL_MS_MAX, signal: this.#ended.signal },
     );
     this.#offered = offered;
@@ -251,9 +320,15 @@ export class Membership {
     return { pool: this.#options.registration.poolId, worker: this.#options.registration.workerId };
   }
 
-  async #pause(ms: number): Promise<void> {
-    await sleep(ms, undefined, { signal: this.#ended.signal }).catch(() => undefined);
+  async #pause(ms: number, early?: AbortSignal): Promise<void> {
+    const signal = early === undefined ? this.#ended.signal : AbortSignal.any([early, this.#ended.signal]);
+    await sleep(ms, undefined, { signal }).catch(() => undefined);
   }
+}
+
+function without(refs: readonly AllocRef[], others: readonly AllocRef[]): readonly AllocRef[] {
+  const epochs = new Map(others.map((ref) => [ref.id, ref.epoch]));
+  return refs.filter((ref) => epochs.get(ref.id) !== ref.epoch);
 }
 
 /** A refusal that time may heal. */

@@ -33,7 +33,8 @@ export type BeginResult =
   | { readonly kind: 'refused'; readonly message: string };
 
 export class PoolRuns {
-  readonly capacity: number;
+  /** May be changed at any time; below what is used nothing begins until it fits. */
+  capacity: number;
   readonly #entries = new Map<string, Entry>();
   #used = 0;
   #idleWaiters: (() => void)[] = [];
@@ -81,7 +82,7 @@ export class PoolRuns {
     for (const wake of waiters) wake();
   }
 
-  /** Units of disowned runs: in use here, free in the database. */
+  /** Units of disowned runs: in use here, free in the database. The worker offers less for as long as there are any. */
   get overhang(): number {
     return [...this.#entries.values()]
       .filter((entry) => entry.disowned)
@@ -90,7 +91,7 @@ export class PoolRuns {
 
   /**
    * What a renewal lists: all that really runs, stopped runs included. The database counts the capacity of
-   * a lost alloc as used until its worker no longer lists it.
+   * a lost alloc as used until its worker no longer lists it; what it does not count is disowned and offered no more.
    */
   running(): readonly AllocRef[] {
     return [...this.#entries.values()].filter((entry) => !entry.disowned).map((entry) => entry.ref);
@@ -98,8 +99,17 @@ export class PoolRuns {
 
   /** Stops everything, and lists it no more: it belongs to a registration that is gone. */
   disownAll(reason: RunStopped): void {
-    for (const entry of this.#entries.values()) entry.disowned = true;
+    this.disown(this.running(), reason);
     this.stopAll(reason);
+  }
+
+  /** Stops the runs of these allocs, and lists them no more: the database does not know them. */
+  disown(refs: readonly AllocRef[], reason: RunStopped): void {
+    for (const ref of refs) {
+      const entry = this.#entries.get(ref.id);
+      if (entry?.ref.epoch === ref.epoch) entry.disowned = true;
+    }
+    this.stop(refs, reason);
   }
 
   /** Stops the runs of these allocs; those that ended meanwhile are no matter. */

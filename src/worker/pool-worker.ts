@@ -4,7 +4,6 @@
  * Promise: it never sees the database; it never runs more than its capacity; on `stop` it takes nothing new,
  * lets what runs finish for a while, and leaves. Signals of the operating system are its caller's matter.
  */
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from '@temporalio/common';
 import { type NativeConnection, Worker, type WorkerOptions } from '@temporalio/worker';
 import type { GatewayClient } from '../client/gateway-client.ts';
@@ -61,6 +60,8 @@ const HEARTBEAT_THROTTLE_MS = 200;
 /** Calls beyond the capacity are refused at once; with no slot for them they would time out in the queue. */
 const SPARE_SLOTS = 10;
 const PROBE_MS = 2_000;
+/** After the last run of a worker that stops, for the pool to take in what was told of it. */
+const LEAVE_MS_MAX = 5_000;
 
 /**
  * @example
@@ -73,9 +74,12 @@ export class PoolWorker {
   readonly #worker: Worker;
   readonly #runs: PoolRuns;
   readonly #membership: Membership;
+  readonly #held: Parts['held'];
   #state: PoolWorkerStatus['state'] = 'created';
   #stopping: Promise<void> | undefined;
   #running: Promise<void> | undefined;
+  /** The pool counts nothing as used here. */
+  #empty = false;
 
   /**
    * Prepares a worker; `run` registers it and polls.
@@ -92,23 +96,25 @@ export class PoolWorker {
         poolId: options.poolId,
         workerId: options.workerId,
         targets: options.targets.list().map((target) => target.name),
-        datasets: (options.datasets ?? []).map((dataset) => dataset.id),
         taskQueue,
       },
+      datasets: idsOf(options.datasets ?? []),
       runs,
       reachesTemporal: () => answers(options.connection),
       cancelGraceMs: options.cancelGraceMs ?? CANCEL_GRACE_MS_DEFAULT,
       logger: options.logger,
     });
-    const worker = await createTemporalWorker(options, taskQueue, runs, membership);
-    return new PoolWorker(options, worker, runs, membership);
+    const held = { datasets: options.datasets ?? [] };
+    const worker = await createTemporalWorker(options, { taskQueue, runs, membership, held });
+    return new PoolWorker(options, { worker, runs, membership, held });
   }
 
-  private constructor(options: PoolWorkerOptions, worker: Worker, runs: PoolRuns, membership: Membership) {
+  private constructor(options: PoolWorkerOptions, parts: Parts & { readonly worker: Worker }) {
     this.#options = options;
-    this.#worker = worker;
-    this.#runs = runs;
-    this.#membership = membership;
+    this.#worker = parts.worker;
+    this.#runs = parts.runs;
+    this.#membership = parts.membership;
+    this.#held = parts.held;
   }
 
   /**
@@ -121,6 +127,19 @@ export class PoolWorker {
     return this.#running;
   }
 
+  /**
+   * Changes what it offers while it works. Below what is in use it takes nothing new until that fits; a dataset that is
+   * not named any more is not held any more. What is not given stays. The pool hears of it at once.
+   * @throws InvalidInputError where the capacity or the datasets cannot be used; then nothing is changed
+   */
+  update(offer: Partial<Pick<PoolWorkerOptions, 'capacity' | 'datasets'>>): void {
+    const { capacity = this.#runs.capacity, datasets = this.#held.datasets } = offer;
+    checkOptions({ ...this.#options, capacity, datasets });
+    this.#runs.capacity = capacity;
+    this.#held.datasets = datasets;
+    this.#membership.offer(idsOf(datasets));
+  }
+
   /** Takes nothing new; what runs goes on, and so does the worker. */
   async drain(): Promise<void> {
     if (this.#state === 'joining' || this.#state === 'running') this.#state = 'draining';
@@ -128,8 +147,8 @@ export class PoolWorker {
   }
 
   /**
-   * Drains, waits for running calls up to `shutdownGraceMs`, stops the rest (they are evaluated again
-   * elsewhere), leaves the pool. Settles once all is done; never rejects. Idempotent.
+   * Drains, waits up to `shutdownGraceMs` for running calls and until the pool has taken their results in, stops the rest
+   * (they are evaluated again elsewhere), leaves the pool. Settles once all is done; never rejects. Idempotent.
    */
   stop(): Promise<void> {
     this.#stopping ??= this.#stop();
@@ -165,9 +184,24 @@ export class PoolWorker {
       await this.#membership.run();
     } finally {
       if (this.#worker.getState() === 'RUNNING') this.#worker.shutdown();
-      await polling.finally(() => this.#membership.leave());
+      await polling.finally(() => this.#leave());
       this.#state = 'stopped';
     }
+  }
+
+  /**
+   * An end that was told to Temporal has yet to reach the pool: who left before that would take the capacity of a run that
+   * succeeded away from under its result. What does not come in time the TTL ends.
+   */
+  async #leave(): Promise<void> {
+    const empty =
+      this.#empty ||
+      (await this.#membership.emptied(AbortSignal.timeout(Math.min(LEAVE_MS_MAX, this.#graceMs))));
+    if (empty) await this.#membership.leave();
+  }
+
+  get #graceMs(): number {
+    return this.#options.shutdownGraceMs ?? SHUTDOWN_GRACE_MS_DEFAULT;
   }
 
   async #stop(): Promise<void> {
@@ -176,7 +210,10 @@ export class PoolWorker {
       return;
     }
     await this.drain();
-    await within(this.#runs.idle(), this.#options.shutdownGraceMs ?? SHUTDOWN_GRACE_MS_DEFAULT);
+    const grace = AbortSignal.timeout(this.#graceMs);
+    // What was granted before the drain may still be on its way here, and begins.
+    await Promise.race([this.#runs.idle(), aborted(grace)]);
+    this.#empty = await this.#membership.emptied(grace);
     this.#state = 'stopping';
     this.#runs.stopAll(new RunStopped('stopping', 'the worker stops and could not let this run finish'));
     if (this.#worker.getState() === 'RUNNING') this.#worker.shutdown();
@@ -195,19 +232,24 @@ export async function runPoolWorker(
   await worker.stop();
 }
 
+interface Parts {
+  readonly runs: PoolRuns;
+  readonly membership: Membership;
+  readonly held: { datasets: readonly DatasetHolding[] };
+}
+
 function createTemporalWorker(
   options: PoolWorkerOptions,
-  taskQueue: string,
-  runs: PoolRuns,
-  membership: Membership,
+  { taskQueue, runs, membership, held }: Parts & { readonly taskQueue: string },
 ): Promise<Worker> {
   const cancelGraceMs = options.cancelGraceMs ?? CANCEL_GRACE_MS_DEFAULT;
   const deps = {
     worker: { poolId: options.poolId, id: options.workerId },
-    datasets: options.datasets ?? [],
+    datasets: () => held.datasets,
     runs,
     incarnation: () => membership.incarnation,
     confirm: membership.confirm.bind(membership),
+    renewEarly: () => membership.renewEarly(),
     cancelGraceMs,
   };
   const activities = Object.fromEntries(
@@ -219,7 +261,8 @@ function createTemporalWorker(
     taskQueue,
     activities,
     identity: `${taskQueue} (pid ${process.pid})`,
-    maxConcurrentActivityTaskExecutions: options.capacity + SPARE_SLOTS,
+    // The capacity may be raised later, and the number of slots may not; it is the runs' count that bounds what begins.
+    maxConcurrentActivityTaskExecutions: CAPACITY_MAX + SPARE_SLOTS,
     maxHeartbeatThrottleInterval: HEARTBEAT_THROTTLE_MS,
     defaultHeartbeatThrottleInterval: HEARTBEAT_THROTTLE_MS,
     // By then every handler has returned or been given up; the SDK must not wait longer than that.
@@ -227,6 +270,10 @@ function createTemporalWorker(
     ...(options.dataConverter === undefined ? {} : { dataConverter: options.dataConverter }),
     ...(options.interceptors === undefined ? {} : { interceptors: options.interceptors }),
   });
+}
+
+function idsOf(datasets: readonly DatasetHolding[]): readonly string[] {
+  return datasets.map((dataset) => dataset.id);
 }
 
 function checkOptions(options: PoolWorkerOptions): void {
@@ -259,9 +306,9 @@ async function answers(connection: NativeConnection): Promise<boolean> {
   }
 }
 
-async function within(work: Promise<void>, ms: number): Promise<void> {
-  const timer = new AbortController();
-  const late = sleep(ms, undefined, { signal: timer.signal }).catch(() => undefined);
-  await Promise.race([work, late]);
-  timer.abort();
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });
 }

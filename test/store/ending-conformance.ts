@@ -155,6 +155,69 @@ export function renewing(store: Get, stage: Stage): void {
     expect(await free('w')).toBe(0);
   });
 
+  test('what may still run counts as used until its worker lists it no more, and cordons nobody', async () => {
+    const { granted, allocate, finish, renew, worker, free } = await stage();
+    await worker('w', 2);
+    const overdue = await granted('sr-1');
+    const timedOut = { release: 'retrying', stillRuns: true } as const;
+    expect(await finish(overdue, timedOut)).toEqual({ accepted: true, grants: [] });
+    expect(await finish(overdue, timedOut)).toEqual({ accepted: true, grants: [] });
+    expect(await free('w')).toBe(1);
+    expect(await allocate('sr-2')).toMatchObject({ kind: 'granted' });
+    expect(await allocate('sr-3')).toMatchObject({ reason: { kind: 'no-free-capacity' } });
+    const still = await renew('w', [overdue]);
+    const ref = { id: overdue.id, epoch: overdue.epoch };
+    expect(still).toMatchObject({ grants: [], lease: { held: [], lost: [ref], used: 2 } });
+    expect(ids((await renew('w', [])).grants)).toEqual(['sr-3']);
+  });
+
+  test('a lost alloc counts as used for as long as its worker lists it, beyond the TTL', async () => {
+    const { granted, finish, renew, worker, sweep, free } = await stage();
+    await worker('w', 1);
+    const lost = await granted('ll-1');
+    await sweep();
+    await finish(lost, { release: 'lost' });
+    for (let passedMs = 0; passedMs < 45_000; passedMs += 5_000) {
+      await store().shiftClock(5_000);
+      expect((await renew('w', [lost])).lease).toMatchObject({ held: [], used: 1 });
+      expect((await sweep()).expiredAllocs).toEqual([]);
+      expect(await free('w')).toBe(0);
+    }
+    expect((await renew('w', [])).lease.used).toBe(0);
+    expect(await free('w')).toBe(1);
+  });
+
+  test('of a renewal in parts only the last one ends lost allocs: those that no part has listed', async () => {
+    const { granted, finish, renew, worker, free } = await stage();
+    await worker('w', 4);
+    const [a, b, c, kept] = [
+      await granted('pa'),
+      await granted('pb'),
+      await granted('pc'),
+      await granted('pk'),
+    ];
+    for (const alloc of [a, b, c]) await finish(alloc, { release: 'lost' });
+    // As if the listing took a while.
+    await store().shiftClock(1_000);
+    const first = await renew('w', [a, kept], { last: false });
+    expect(first.lease.held).toEqual([{ id: 'pk', epoch: kept.epoch }]);
+    expect(await free('w')).toBe(0);
+    await store().shiftClock(1_000);
+    expect((await renew('w', [b], { last: true, sinceMs: first.lease.nowMs })).lease.used).toBe(3);
+    expect(await free('w')).toBe(1);
+    expect((await renew('w', [kept])).lease.used).toBe(1);
+  });
+
+  test('an alloc that has expired is not renewed, even before the sweep has found it', async () => {
+    const { granted, renew, worker, sweep, poolId } = await stage({ workerTtlMs: 60_000 });
+    await worker('w', 1);
+    const forgotten = await granted('ex-1');
+    await sweep();
+    await store().shiftClock(30_000);
+    expect((await renew('w', [forgotten])).lease).toMatchObject({ held: [], lost: [] });
+    expect((await store().listAllocs(poolId)).items[0]?.expiresAtMs).toBe(forgotten.expiresAtMs);
+  });
+
   test('a draining worker finishes what runs and takes nothing new; a removed one leaves the rest to others', async () => {
     const { granted, allocate, finish, renew, worker, poolId, free } = await stage();
     await worker('w', 2);

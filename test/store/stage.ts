@@ -3,7 +3,13 @@
  * Used by the conformance suites and by every other test of the store.
  */
 import type { RunRecord } from '../../src/contract/ledger.ts';
-import type { Alloc, EvalRequest, PoolSettings, WorkerRegistration } from '../../src/contract/pools.ts';
+import type {
+  Alloc,
+  EvalRequest,
+  PoolSettings,
+  RenewalPart,
+  WorkerRegistration,
+} from '../../src/contract/pools.ts';
 import type { DatabaseStore } from '../../src/store/create-store.ts';
 
 /** Opens the store under test on a database of its own; `close` also removes that. */
@@ -62,8 +68,8 @@ export function stageOn(store: DatabaseStore, poolId: string) {
     },
     finish: (alloc: Alloc, more: Partial<Parameters<DatabaseStore['finish']>[0]> = {}) =>
       store.finish({ poolId, evalId: alloc.id, epoch: alloc.epoch, release: 'finished', ...more }),
-    renew: (workerId: string, running: readonly Alloc[] = []) =>
-      store.renewWorker(poolId, workerId, `${workerId}-first`, running),
+    renew: (workerId: string, running: readonly Alloc[] = [], part?: RenewalPart) =>
+      store.renewWorker(poolId, workerId, `${workerId}-first`, running, part),
     sweep: () => store.sweepPool(poolId),
     async free(workerId: string): Promise<number | undefined> {
       return (await store.listWorkers(poolId)).items.find((found) => found.id === workerId)?.free;

@@ -34,7 +34,8 @@ async function onlyWorker(url: string) {
   const runs = new PoolRuns(1);
   const membership = new Membership({
     gateway: new GatewayClient({ url, key: KEY }),
-    registration: { poolId, workerId: 'only', targets: ['t'], datasets: [], taskQueue: 'q' },
+    registration: { poolId, workerId: 'only', targets: ['t'], taskQueue: 'q' },
+    datasets: [],
     runs,
     reachesTemporal: async () => true,
     cancelGraceMs: 50,

@@ -38,10 +38,11 @@ function workerOf(overrides: Partial<CallDeps> = {}) {
   const runs = new PoolRuns(2);
   const deps: CallDeps = {
     worker: { poolId: 'default', id: 'w1' },
-    datasets: [{ id: 'photos', path: '/data/photos' }],
+    datasets: () => [{ id: 'photos', path: '/data/photos' }],
     runs,
     incarnation: () => INCARNATION,
     confirm: async () => true,
+    renewEarly: () => {},
     cancelGraceMs: 10,
     ...overrides,
   };
@@ -262,6 +263,8 @@ describe('the lease', () => {
     workerTtlMs: 15_000,
     allocTtlMs: 30_000,
     held: [],
+    lost: [],
+    used: 0,
     state: 'active',
   } as const;
 

@@ -47,7 +47,8 @@ async function join(runs: PoolRuns, options: { temporal?: boolean; cancelGraceMs
   const { temporal = true, cancelGraceMs = 50 } = options;
   const membership = new Membership({
     gateway: new GatewayClient({ url: 'http://127.0.0.1:1', key: KEY, fetch: (request) => network(request) }),
-    registration: { poolId, workerId: 'w1', targets: ['t'], datasets: [], taskQueue: 'q' },
+    registration: { poolId, workerId: 'w1', targets: ['t'], taskQueue: 'q' },
+    datasets: [],
     runs,
     reachesTemporal: async () => temporal,
     cancelGraceMs,
@@ -183,7 +184,8 @@ describe('a disbanded pool', () => {
         key: KEY,
         fetch: (request) => network(request),
       }),
-      registration: { poolId, workerId: 'w1', targets: [], datasets: [], taskQueue: 'q' },
+      registration: { poolId, workerId: 'w1', targets: [], taskQueue: 'q' },
+      datasets: [],
       runs: new PoolRuns(1),
       reachesTemporal: async () => true,
       cancelGraceMs: 50,

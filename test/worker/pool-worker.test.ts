@@ -132,6 +132,11 @@ async function granted(target: string): Promise<Alloc> {
   return result.alloc;
 }
 
+/** As the invocation does. */
+function finish(alloc: Alloc) {
+  return store.finish({ poolId, evalId: alloc.id, epoch: alloc.epoch, release: 'finished' });
+}
+
 function call(alloc: Alloc, input?: unknown): Promise<WorkflowHandle> {
   const { invocationId, target } = alloc;
   const context = { invocationId, actualAtMs: 0, lateByMs: 0, why: 'job', attempt: 1 } as const;
@@ -168,8 +173,10 @@ describe('a pool worker', () => {
     expect(listed).toMatchObject({ id: 'w1', capacity: 2, datasets: ['photos'], state: 'active' });
     expect(listed?.targets).toEqual(['command', 'http', 'workflow', 'echo', 'wait', 'ask']);
 
-    const handle = await call(await granted('echo'), { n: [1, 2] });
+    const alloc = await granted('echo');
+    const handle = await call(alloc, { n: [1, 2] });
     expect(await handle.result()).toEqual({ n: [1, 2] });
+    await finish(alloc);
 
     expect(worker.status()).toMatchObject({ state: 'running', running: 0, used: 0, capacity: 2 });
     await worker.stop();
@@ -219,6 +226,23 @@ describe('a pool worker', () => {
       expect(alloc?.expiresAtMs).toBeGreaterThan(kept.expiresAtMs);
     }, WAIT);
     expect(worker.status()).toMatchObject({ running: 1, used: 1 });
+  });
+
+  test('changes what it offers while it works, and refuses what it could not offer', async () => {
+    const worker = await startWorker();
+    await joined(worker);
+    await callAndBegin(await granted('wait'));
+    await callAndBegin(await granted('wait'));
+    expect(() => worker.update({ capacity: 0 })).toThrow(/capacity: must be a whole number from 1/);
+    worker.update({ capacity: 1, datasets: [{ id: 'films' }] });
+    const listed = async () => (await store.listWorkers(poolId)).items[0];
+    await vi.waitFor(async () => {
+      expect(await listed()).toMatchObject({ capacity: 1, free: -1, datasets: ['films'] });
+    }, WAIT);
+    worker.update({ capacity: 20 });
+    await vi.waitFor(async () => expect(await listed()).toMatchObject({ capacity: 20, free: 18 }), WAIT);
+    expect(await (await call(await granted('echo'), 'third')).result()).toBe('third');
+    expect(worker.status()).toMatchObject({ running: 2, capacity: 20 });
   });
 
   test('whose registration is gone stops everything, then joins as another incarnation', async () => {
@@ -308,19 +332,93 @@ describe('stop', () => {
   test('takes nothing new and lets what runs finish', async () => {
     const worker = await startWorker({ shutdownGraceMs: 60_000 });
     await joined(worker);
-    let finish: (value: string) => void = () => {};
+    let returns: (value: string) => void = () => {};
     answer = new Promise((resolve) => {
-      finish = resolve;
+      returns = resolve;
     });
-    const handle = await callAndBegin(await granted('ask'));
+    const alloc = await granted('ask');
+    const handle = await callAndBegin(alloc);
     const stopped = worker.stop();
     await vi.waitFor(async () => {
       expect((await store.listWorkers(poolId)).items).toMatchObject([{ state: 'draining' }]);
     }, WAIT);
-    finish('done');
+    returns('done');
     expect(await handle.result()).toBe('done');
+    await finish(alloc);
     await stopped;
     expect((await store.listWorkers(poolId)).items).toEqual([]);
+  });
+
+  test('does not leave before the pool has taken in how its runs ended', async () => {
+    const worker = await startWorker({ shutdownGraceMs: 60_000 });
+    await joined(worker);
+    const alloc = await granted('echo');
+    await (await call(alloc)).result();
+    const stopped = worker.stop();
+    const asked = vi.fn();
+    network = async (request) => {
+      if (request.url.endsWith('/renew')) asked();
+      return gateway.app.fetch(request);
+    };
+    await vi.waitFor(() => expect(asked.mock.calls.length).toBeGreaterThan(2), WAIT);
+    expect(await finish(alloc)).toMatchObject({ accepted: true });
+    await stopped;
+    expect((await store.listWorkers(poolId)).items).toEqual([]);
+  });
+
+  test('leaves to its TTL what the pool has not taken in by the end of the grace', async () => {
+    const worker = await startWorker();
+    await joined(worker);
+    const alloc = await granted('echo');
+    await (await call(alloc)).result();
+    await worker.stop();
+    expect((await store.listWorkers(poolId)).items).toMatchObject([{ state: 'draining' }]);
+    expect(await finish(alloc)).toMatchObject({ accepted: true });
+  });
+
+  test('begins what was granted before and is still on its way', async () => {
+    const worker = await startWorker({ shutdownGraceMs: 60_000 });
+    await joined(worker);
+    const alloc = await granted('echo');
+    const stopped = worker.stop();
+    await vi.waitFor(async () => {
+      expect((await store.listWorkers(poolId)).items).toMatchObject([{ state: 'draining' }]);
+    }, WAIT);
+    expect(await (await call(alloc, 'late')).result()).toBe('late');
+    await finish(alloc);
+    await stopped;
+  });
+
+  test('drains again where the gateway was away when it was told', async () => {
+    const worker = await startWorker();
+    await joined(worker);
+    const alloc = await granted('ask');
+    answer = new Promise(() => {});
+    await callAndBegin(alloc);
+    let refused = 0;
+    network = async (request) => {
+      if (!request.url.endsWith('/drain') || refused > 0) return gateway.app.fetch(request);
+      refused += 1;
+      return new Response('', { status: 503 });
+    };
+    void worker.drain();
+    await vi.waitFor(async () => {
+      expect((await store.listWorkers(poolId)).items).toMatchObject([{ state: 'draining' }]);
+    }, WAIT);
+    expect(refused).toBe(1);
+  });
+
+  test('leaves again where the gateway was away when it was told', async () => {
+    const worker = await startWorker();
+    await joined(worker);
+    let refused = 0;
+    network = async (request) => {
+      if (request.method !== 'DELETE' || refused > 0) return gateway.app.fetch(request);
+      refused += 1;
+      return new Response('', { status: 503 });
+    };
+    await worker.stop();
+    expect([refused, (await store.listWorkers(poolId)).items]).toEqual([1, []]);
   });
 
   test('sends what does not finish in time elsewhere', async () => {

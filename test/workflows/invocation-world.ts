@@ -4,7 +4,7 @@
  * that what it starts ends with `close`.
  */
 import { randomUUID } from 'node:crypto';
-import { Client, Connection } from '@temporalio/client';
+import { Client, type ClientInterceptors, Connection } from '@temporalio/client';
 import { NativeConnection, Worker, type WorkflowBundleOption } from '@temporalio/worker';
 import { deliverGrants } from '../../activities/grants.ts';
 import { Jobs } from '../../src/client/scheduler.ts';
@@ -27,14 +27,16 @@ export interface InvocationWorldOptions {
   readonly namespace: string;
   readonly deployment: string;
   readonly workflowBundle: WorkflowBundleOption;
+  /** Between us and Temporal. */
+  readonly interceptors?: ClientInterceptors;
 }
 
 export async function openInvocationWorld(options: InvocationWorldOptions) {
-  const { address, namespace, workflowBundle } = options;
+  const { address, namespace, workflowBundle, interceptors } = options;
   const connection = await Connection.connect({ address });
   const nativeConnection = await NativeConnection.connect({ address });
   const names = createNames(options.deployment);
-  const client = new Client({ connection, namespace });
+  const client = new Client({ connection, namespace, ...(interceptors && { interceptors }) });
   const memory = await createEmbeddedStore({ dataDir: 'memory', schema: names.schema });
   const swept = new Map<string, number>();
   const store: DatabaseStore = {

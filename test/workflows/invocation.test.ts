@@ -4,7 +4,7 @@ import { WorkflowFailedError } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { RunInput } from '../../src/contract/schedule.ts';
-import { NEVER_BEGAN, RETRY_AFTER_MS, type TargetCall } from '../../src/contract/target.ts';
+import { ALLOC_LOST, NEVER_BEGAN, RETRY_AFTER_MS, type TargetCall } from '../../src/contract/target.ts';
 import { eventually, happening } from './eventually.ts';
 import { type InvocationWorld, openInvocationWorld, type TestPool } from './invocation-world.ts';
 import { sharedWorld } from './shared-world.ts';
@@ -303,7 +303,7 @@ describe.concurrent('lost workers', () => {
 
   test('too many lost workers make a dead letter', async () => {
     const pool = await world.pool({ retryMax: 1 });
-    const lost = async () => Promise.reject(ApplicationFailure.nonRetryable('gone', NEVER_BEGAN));
+    const lost = async () => Promise.reject(ApplicationFailure.nonRetryable('gone', ALLOC_LOST));
     await Promise.all(['w1', 'w2', 'w3'].map((id) => pool.worker(id, 1, { t: lost })));
     const job = await start(pool);
     await failureOf(job.result());
@@ -312,6 +312,55 @@ describe.concurrent('lost workers', () => {
       error: { type: 'WorkersLost' },
     });
     expect(await world.deadLetter(job.id)).toMatchObject({ error: { type: 'WorkersLost' } });
+  });
+});
+
+describe.concurrent('units in use that the pool took for free', () => {
+  test('a worker that refuses a call is no lost one, however many do', async () => {
+    const pool = await world.pool({ retryMax: 0 });
+    const refuse = async () => Promise.reject(ApplicationFailure.nonRetryable('in use', NEVER_BEGAN));
+    await Promise.all(['w1', 'w2', 'w3'].map((id) => pool.worker(id, 1, { t: refuse })));
+    const job = await start(pool);
+    await eventually(
+      () => job.describe(),
+      ({ now }) => now?.phase === 'waiting',
+    );
+    await pool.worker('w4', 1, { t: async () => 'there' });
+    expect(await job.result()).toMatchObject({ result: 'there', workerId: 'w4' });
+    expect(await world.record(job.id)).toMatchObject({ status: 'succeeded', lost: 0 });
+  });
+
+  test.each([
+    ['the last try', 0, 'dead-lettered'],
+    ['a try that another follows', 1, 'succeeded'],
+  ])('a target that goes on after its time is up keeps its units: %s', async (_which, limit, status) => {
+    const pool = await world.pool();
+    const heedless = happening();
+    const overdue = happening<TargetCall>();
+    const { incarnation } = await pool.worker('w1', 1, {
+      t: async (call) => {
+        overdue.resolve(call);
+        await heedless.promise;
+      },
+    });
+    const job = await start(pool, {
+      ...{ timeouts: { attempt: '1s' }, retry: { limit, minBackoff: '1s' } },
+    });
+    const { alloc } = await overdue.promise;
+    await eventually(
+      () => world.store.explainEval(alloc.id),
+      ({ state }) => state === 'ended',
+    );
+    const ref = { id: alloc.id, epoch: alloc.epoch };
+    const listed = await world.store.renewWorker(pool.id, 'w1', incarnation, [ref]);
+    expect(listed.lease).toMatchObject({ held: [], lost: [ref], used: 1 });
+    const other = await pool.worker('w2', 1, { t: async () => 'again' });
+    await job.result().catch(() => undefined);
+    expect(await world.record(job.id)).toMatchObject({ status });
+    expect(await pool.used()).toBe(1);
+    expect((await world.store.renewWorker(pool.id, 'w1', incarnation, [])).lease.used).toBe(0);
+    heedless.resolve();
+    await other.stop();
   });
 });
 

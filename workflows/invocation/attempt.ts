@@ -40,12 +40,20 @@ export interface Failed {
   readonly retryable: boolean;
   /** What the target asks for (an HTTP `Retry-After`, for instance); wins over the policy's backoff. */
   readonly retryAfterMs?: number;
+  /** Its target may go on running. */
+  readonly stillRuns?: true;
 }
 
 export type CallEnd =
   | { readonly kind: 'succeeded'; readonly result: unknown }
   | Failed
-  | { readonly kind: 'lost'; readonly began: boolean; readonly error: RunError };
+  /** `by`: a worker that was there no more, or one that refused the call, as when units of an older run were still in use. */
+  | {
+      readonly kind: 'lost';
+      readonly by: 'silence' | 'refusal';
+      readonly began: boolean;
+      readonly error: RunError;
+    };
 
 /** @throws CancelledFailure where the invocation is cancelled; what it holds is then in `invocation.held`. */
 export async function attemptOnce(invocation: Invocation): Promise<AttemptEnd> {
@@ -71,7 +79,8 @@ export async function attemptOnce(invocation: Invocation): Promise<AttemptEnd> {
       invocation.lastLoss = ended.error;
     }
     invocation.evaluations += 1;
-    invocation.lost += 1;
+    // Who was refused has lost nothing to a dead worker.
+    if (ended.kind === 'succeeded' || ended.by === 'silence') invocation.lost += 1;
   }
 }
 
@@ -164,10 +173,12 @@ export function callEnd(error: unknown): CallEnd {
     if (cause.timeoutType === 'HEARTBEAT') {
       return lost(true, 'the worker fell silent while it ran');
     }
-    return failed('AttemptTimeout', 'the attempt took longer than its timeout allows', true);
+    // Temporal has given it up; the worker hears of that by its next heartbeat, and the handler stops when it will.
+    const message = 'the attempt took longer than its timeout allows';
+    return { ...failed('AttemptTimeout', message, true), stillRuns: true };
   }
   if (cause instanceof ApplicationFailure) {
-    if (cause.type === NEVER_BEGAN) return lost(false, cause.message);
+    if (cause.type === NEVER_BEGAN) return { ...lost(false, cause.message), by: 'refusal' };
     if (cause.type === ALLOC_LOST) return lost(true, cause.message);
     return {
       ...failed(cause.type ?? 'Error', cause.message, cause.nonRetryable !== true),
@@ -188,8 +199,8 @@ function retryAfter(details: unknown): Pick<Failed, 'retryAfterMs'> {
   return {};
 }
 
-function lost(began: boolean, message: string): CallEnd {
-  return { kind: 'lost', began, error: { type: 'WorkerLost', message } };
+function lost(began: boolean, message: string): Extract<CallEnd, { kind: 'lost' }> {
+  return { kind: 'lost', by: 'silence', began, error: { type: 'WorkerLost', message } };
 }
 
 export function failed(type: string, message: string, retryable: boolean): Failed {

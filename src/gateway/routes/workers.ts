@@ -76,8 +76,8 @@ export function addWorkerRoutes(app: GatewayApp, { store, notifier }: RouteDeps)
   });
   app.openapi(renew, async (c) => {
     const { poolId, workerId } = c.req.valid('param');
-    const { incarnation, running } = c.req.valid('json');
-    const { lease, grants } = await store.renewWorker(poolId, workerId, incarnation, running);
+    const { incarnation, running, part } = c.req.valid('json');
+    const { lease, grants } = await store.renewWorker(poolId, workerId, incarnation, running, part);
     notifier.grants(grants);
     return c.json(lease, 200);
   });
