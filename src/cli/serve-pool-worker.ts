@@ -22,6 +22,8 @@ export type PoolWorkerCommandOptions = GlobalOptions & {
   readonly capacity?: number;
   readonly dataset?: readonly string[];
   readonly targets?: readonly string[];
+  /** Milliseconds. */
+  readonly grace?: number;
   readonly healthPort?: number;
 };
 
@@ -52,6 +54,7 @@ export async function runPoolWorker(options: PoolWorkerCommandOptions): Promise<
       connection,
       namespace: config.namespace,
       names: createNames(config.deployment),
+      ...(options.grace !== undefined && { shutdownGraceMs: options.grace }),
       logger: log,
     });
     running.worker = worker;

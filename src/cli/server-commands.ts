@@ -1,7 +1,7 @@
 /** The commands that stay: `worker`, `gateway`, `pool-worker`, and the one-machine `dev` and `demo`. Flags and help. */
 import { type Command, Option } from 'commander';
 import type { DevOptions } from '../embedded/dev.ts';
-import { port, repeated, wholeNumber } from './arguments.ts';
+import { length, port, repeated, wholeNumber } from './arguments.ts';
 import type { GatewayOptions } from './serve-gateway.ts';
 import type { PoolWorkerCommandOptions } from './serve-pool-worker.ts';
 import type { WorkerOptions } from './serve-worker.ts';
@@ -79,6 +79,11 @@ function addPoolWorker(program: Command): void {
       '--targets <module>',
       'targets of your own (repeatable; ESCAPEMENT_TARGETS, commas between)',
       repeated,
+    )
+    .addOption(
+      new Option('--grace <length>', 'how long running targets may finish once it is to stop; default 30s')
+        .env('ESCAPEMENT_GRACE')
+        .argParser(length),
     )
     .addOption(healthPort())
     .action(async (_options: unknown, command: Command) => {

@@ -173,7 +173,6 @@ function errorOf(problem: Problem, url: string): EscapementError {
       return new AlreadyExistsError(code, detail, details);
     case 'PoolNotExists':
     case 'WorkerNotExists':
-    case 'AllocNotExists':
     case 'ScheduleNotExists':
     case 'InvocationNotExists':
     case 'EvalNotExists':

@@ -11,7 +11,6 @@ export type ErrorCode =
   | 'WorkerExists'
   | 'WorkerNotExists'
   | 'AllocExists'
-  | 'AllocNotExists'
   | 'ScheduleExists'
   | 'ScheduleNotExists'
   | 'JobExists'

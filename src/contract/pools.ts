@@ -64,7 +64,7 @@ export interface PoolWorker {
 
 /** A request for capacity, waiting in its pool's queue or being placed. */
 export interface EvalRequest {
-  /** `<invocation workflow id>#<run attempt>.<evaluation>`: asking again under one id is idempotent. */
+  /** `<invocation workflow id>#<run attempt>.<evaluation>`: one id stands for one content, asked for however often. */
   readonly id: string;
   readonly poolId: string;
   /** Workflow id that is signalled `granted`. */

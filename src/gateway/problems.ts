@@ -13,7 +13,6 @@ const STATUS: Readonly<Record<ErrorCode, number>> = {
   WorkerExists: 409,
   WorkerNotExists: 404,
   AllocExists: 409,
-  AllocNotExists: 404,
   ScheduleExists: 409,
   ScheduleNotExists: 404,
   JobExists: 409,

@@ -15,14 +15,14 @@ import type {
   WorkerLease,
 } from '../contract/pools.ts';
 import { type Renewed, releaseAllocs, renewWorkers } from './allocs.ts';
+import { type Asked, lookUp } from './asked.ts';
 import type { Database } from './database.ts';
 import { handOver } from './hand-over.ts';
 import { extendAfterOutage } from './outage.ts';
 import { inPool, type PoolTransaction } from './pool-transaction.ts';
-import { allocOf, json, requestColumns } from './rows.ts';
+import { json } from './rows.ts';
 import { writeEnds } from './runs.ts';
 import type { FinishRequest, FinishResult } from './store.ts';
-import type { AllocRow } from './tables.ts';
 import { moveWindows } from './windows.ts';
 
 export type Operation =
@@ -169,58 +169,6 @@ async function finish(
   return rows.some((row) => row.freed);
 }
 
-interface Asked {
-  readonly allocs: Map<string, Alloc>;
-  readonly ended: ReadonlySet<string>;
-  /** Lost to more dead workers than the pool allows, and neither granted nor waiting. */
-  readonly tooManyLost: ReadonlySet<string>;
-  readonly fresh: readonly ReturnType<typeof requestColumns>[];
-  readonly somebodyWaits: boolean;
-}
-
-/** What is known of the requested evals; those nobody knows are fresh. */
-async function lookUp(tx: PoolTransaction, requests: readonly Numbered<'allocate'>[]): Promise<Asked> {
-  const { trx, t, pool, nowMs } = tx;
-  const byId = new Map(requests.map(({ request }) => [request.id, request]));
-  const { rows } = await sql<{
-    id: string;
-    alloc: AllocRow | null;
-    ended: boolean;
-    known: boolean;
-    queue: boolean;
-  }>`
-    SELECT q.queue, a.id, to_jsonb(l) AS alloc, d.id IS NOT NULL AS ended,
-      l.id IS NOT NULL OR d.id IS NOT NULL OR e.id IS NOT NULL AS known
-    FROM (SELECT EXISTS (SELECT 1 FROM ${t.evals} WHERE pool_id = ${pool.id}) AS queue) q
-    LEFT JOIN jsonb_array_elements_text(${json([...byId.keys()])}::jsonb) AS a(id) ON true
-    LEFT JOIN LATERAL (SELECT * FROM ${t.allocs} l
-      WHERE l.pool_id = ${pool.id} AND l.id = a.id AND l.state = 'held' OFFSET 0) l ON true
-    LEFT JOIN LATERAL (SELECT id FROM ${t.ended} d WHERE d.pool_id = ${pool.id} AND d.id = a.id AND d.epoch >= 0
-      OFFSET 0) d ON true
-    LEFT JOIN LATERAL (SELECT id FROM ${t.evals} e WHERE e.pool_id = ${pool.id} AND e.id = a.id OFFSET 0) e ON true`.execute(
-    trx,
-  );
-  const allocs = new Map<string, Alloc>();
-  const ended = new Set<string>();
-  for (const row of rows) {
-    if (row.alloc !== null) allocs.set(row.id, allocOf(row.alloc));
-    else if (row.ended) ended.add(row.id);
-  }
-  const known = new Set(rows.filter((row) => row.known).map((row) => row.id));
-  const beyond = [...byId.values()].filter(({ retry }) => retry > pool.retry_max);
-  const tooManyLost = new Set(beyond.map(({ id }) => id).filter((id) => !known.has(id) || ended.has(id)));
-  const news = [...byId.values()].filter(
-    ({ id }) => pool.state !== 'disbanded' && !known.has(id) && !tooManyLost.has(id),
-  );
-  return {
-    allocs,
-    ended,
-    tooManyLost,
-    fresh: news.map((request) => requestColumns(request, nowMs)),
-    somebodyWaits: rows[0]?.queue === true,
-  };
-}
-
 async function answerRequests(
   tx: PoolTransaction,
   requests: readonly Numbered<'allocate'>[],
@@ -232,7 +180,9 @@ async function answerRequests(
   );
   const places = tx.pool.state === 'disbanded' ? new Map<string, Place>() : await placesInQueue(tx, waiting);
   for (const { ord, request } of requests) {
-    answers.set(ord, { kind: 'allocate', result: answer(request.id, asked, places) });
+    const error = asked.conflicts.get(ord);
+    const result = answer(request.id, asked, places);
+    answers.set(ord, error === undefined ? { kind: 'allocate', result } : { kind: 'failed', error });
   }
 }
 

@@ -180,7 +180,10 @@ export interface Store extends CalendarStore {
   gatewayAlive(): Promise<void>;
 
   // -- allocation --------------------------------------------------------------------------------
-  /** Enqueues and tries at once; naturally batched per pool. */
+  /**
+   * Enqueues and tries at once; naturally batched per pool. The same request again gets the same answer.
+   * @throws AlreadyExistsError (AllocExists: the eval holds or waits for something else; `details.differs` names the fields)
+   */
   allocate(request: EvalRequest): Promise<AllocateResult>;
   /** Gives the alloc back, records the run, hands the freed capacity on: one transaction. */
   finish(request: FinishRequest): Promise<FinishResult>;

@@ -30,7 +30,7 @@ export interface PoolWorkerOptions {
   readonly namespace: string;
   /** Default: the unprefixed names. */
   readonly names?: Names;
-  /** How long `stop` lets running calls finish. Default 30 s. */
+  /** How long `stop` lets running calls finish: at most a day. Default 30 s. */
   readonly shutdownGraceMs?: number;
   /** How long a stopped handler may take to return before its attempt is given up. Default 10 s. */
   readonly cancelGraceMs?: number;
@@ -51,6 +51,7 @@ export interface PoolWorkerStatus {
 }
 
 const SHUTDOWN_GRACE_MS_DEFAULT = 30_000;
+const SHUTDOWN_GRACE_MS_MAX = 24 * 3_600_000;
 const CANCEL_GRACE_MS_DEFAULT = 10_000;
 /**
  * The SDK sends at most one heartbeat per min(0.8 x timeout, this): at its default of a minute a timeout of a
@@ -286,6 +287,13 @@ function checkOptions(options: PoolWorkerOptions): void {
   check('workerId', idProblem('worker', options.workerId));
   if (!Number.isInteger(capacity) || capacity < 1 || capacity > CAPACITY_MAX) {
     check('capacity', `must be a whole number from 1 to ${CAPACITY_MAX}, got ${capacity}`);
+  }
+  const { shutdownGraceMs: graceMs = 0 } = options;
+  if (!Number.isInteger(graceMs) || graceMs < 0 || graceMs > SHUTDOWN_GRACE_MS_MAX) {
+    check(
+      'shutdownGraceMs',
+      `must be whole milliseconds, at most a day (${SHUTDOWN_GRACE_MS_MAX}), got ${graceMs}`,
+    );
   }
   if (datasets.length > DATASETS_PER_WORKER_MAX) {
     check('datasets', `are ${datasets.length}, at most ${DATASETS_PER_WORKER_MAX} are allowed`);

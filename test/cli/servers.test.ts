@@ -68,6 +68,7 @@ describe('worker, gateway and pool worker', () => {
     const poolWorker = serve(['pool-worker', '--name', 'w1', '--dataset', 'photos=.'], {
       ...client,
       ESCAPEMENT_CAPACITY: '3',
+      ESCAPEMENT_GRACE: '20s',
     });
     for (const server of [worker, gateway, poolWorker]) await becomesHealthy(server);
 

@@ -295,6 +295,8 @@ describe('a pool worker', () => {
   test('that could never work is refused before it starts', async () => {
     const create = startWorker({ capacity: 1.5, workerId: 'a/b' });
     await expect(create).rejects.toThrow(/workerId: .*capacity: must be a whole number/);
+    const forEver = startWorker({ shutdownGraceMs: Infinity });
+    await expect(forEver).rejects.toThrow(/shutdownGraceMs: must be whole milliseconds, at most a day/);
   });
 });
 
