@@ -7,7 +7,8 @@ import type { Client } from '@temporalio/client';
 import { NotExistsError } from '../src/contract/errors.ts';
 import type { Alloc } from '../src/contract/pools.ts';
 import type { Store, SweepResult } from '../src/store/store.ts';
-import { deliverGrants, deliverRefusals } from './grants.ts';
+import { deliverGrants, deliverRefusals, DELIVERIES_MAX } from './grants.ts';
+import { onTheirOwn } from './on-their-own.ts';
 import { lookAfter, settleUntold } from './untold.ts';
 
 export interface TendDeps {
@@ -46,7 +47,7 @@ interface Swept {
   readonly seen: Readonly<Record<string, number>>;
 }
 
-/** @param untold allocs that expired and whose invocations are still to be looked up: an error leaves the rest there */
+/** @param untold allocs that expired and whose invocations are still to be looked up: one that fails stays there */
 async function sweepOnce(
   deps: TendDeps,
   poolId: string,
@@ -61,13 +62,7 @@ async function sweepOnce(
     if (result.extendedByMs > 0)
       log.warn('TTLs extended after an outage', { poolId, ms: result.extendedByMs });
     untold.push(...result.expiredAllocs);
-    await deliverGrants(deps, result.grants);
-    await deliverRefusals(deps, result.refused);
-    for (const unheard of result.unheard) await deliverGrants(deps, await lookAfter(deps, unheard));
-    for (let alloc = untold[0]; alloc !== undefined; alloc = untold[0]) {
-      await settleUntold(deps, alloc);
-      untold.shift();
-    }
+    await follow(deps, result, untold);
     return {
       empty: isEmpty(result),
       periodMs: Math.max(PERIOD_MS_MIN, result.shortestTtlMs / 3),
@@ -78,4 +73,18 @@ async function sweepOnce(
     log.warn('the sweep failed and is tried again', { poolId, error });
     return 'failed';
   }
+}
+
+/** Tells and looks up everybody whom a sweep has found, each on its own. */
+async function follow(deps: TendDeps, found: SweepResult, untold: Alloc[]): Promise<void> {
+  const work: readonly (() => Promise<void>)[] = [
+    ...found.grants.slice(0, DELIVERIES_MAX).map((grant) => () => deliverGrants(deps, [grant])),
+    ...found.refused.map((waiting) => () => deliverRefusals(deps, [waiting])),
+    ...found.unheard.map((unheard) => async () => deliverGrants(deps, await lookAfter(deps, unheard))),
+    ...untold.map((alloc) => async () => {
+      await settleUntold(deps, alloc);
+      untold.splice(untold.indexOf(alloc), 1);
+    }),
+  ];
+  await onTheirOwn(work, (one) => one());
 }

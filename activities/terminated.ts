@@ -10,6 +10,7 @@ import type { InvocationInput } from '../src/contract/invocation.ts';
 import { isRecord } from '../src/contract/message-shape.ts';
 import type { Grant, Store } from '../src/store/store.ts';
 import { deliverGrants } from './grants.ts';
+import { onTheirOwn } from './on-their-own.ts';
 import { hasRecord, settleUntold } from './untold.ts';
 
 export interface TerminatedDeps {
@@ -21,7 +22,10 @@ export interface TerminatedDeps {
 /** Looked at in one call, the ones closed last. */
 const CLOSED_MAX = 1_000;
 
-/** Records the ends of those closed from outside since then; answers how many there were to record. */
+/**
+ * Records the ends of those closed from outside since then; answers how many there were to record.
+ * @throws what failed for some, after all others
+ */
 export async function settleTerminated(deps: TerminatedDeps, sinceMs: number): Promise<number> {
   const { client, store, names } = deps;
   const closed = client.workflow.list({
@@ -30,20 +34,23 @@ export async function settleTerminated(deps: TerminatedDeps, sinceMs: number): P
       `AND CloseTime > "${new Date(sinceMs).toISOString()}"`,
   });
   let looked = 0;
-  let settled = 0;
+  const ours: { readonly workflowId: string; readonly startTime: Date }[] = [];
   for await (const { workflowId, startTime } of closed) {
     looked += 1;
     if (looked > CLOSED_MAX) break;
-    if (parseWorkflowId(workflowId)?.deployment !== names.deployment) continue;
-    if (await hasRecord(store, workflowId)) continue;
+    if (parseWorkflowId(workflowId)?.deployment === names.deployment) ours.push({ workflowId, startTime });
+  }
+  let settled = 0;
+  await onTheirOwn(ours, async ({ workflowId, startTime }) => {
+    if (await hasRecord(store, workflowId)) return;
     const run = await runOf(client, workflowId);
-    if (run === undefined) continue;
+    if (run === undefined) return;
     const { pool: poolId, target } = run;
     await deliverGrants(deps, await withdrawAll(store, workflowId));
     const known = { id: `${workflowId}#1.0`, poolId, invocationId: workflowId, target: target.name };
     await settleUntold(deps, { ...known, enqueuedAtMs: startTime.getTime() });
     settled += 1;
-  }
+  });
   return settled;
 }
 
