@@ -15,7 +15,7 @@ const NO_SUCH_ROLE = '42704';
  */
 export async function grantRunning({ schema, transaction }: Database, role: string): Promise<void> {
   const [place, to] = [sql.id(schema), sql.id(role)];
-  const known = sql.join(MIGRATION_TABLES.map((table) => sql.id(schema, table)));
+  const readOnly = sql.join([...MIGRATION_TABLES, 'clock'].map((table) => sql.id(schema, table)));
   try {
     await transaction(async (trx) => {
       // Two that grant at once would stumble over each other in PostgreSQL's own tables.
@@ -32,8 +32,8 @@ export async function grantRunning({ schema, transaction }: Database, role: stri
         sql`GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA ${place} TO ${to}`,
         sql`GRANT USAGE ON ALL SEQUENCES IN SCHEMA ${place} TO ${to}`,
         sql`GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA ${place} TO ${to}`,
-        // It only looks how far the schema is.
-        sql`REVOKE INSERT, UPDATE, DELETE ON ${known} FROM ${to}`,
+        // It looks how far the schema is and what time it is; whoever moved the clock would make every TTL expire.
+        sql`REVOKE INSERT, UPDATE, DELETE ON ${readOnly} FROM ${to}`,
       ]) {
         await statement.execute(trx);
       }
