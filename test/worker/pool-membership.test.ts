@@ -115,6 +115,36 @@ describe('renewals', () => {
     expect(all.some((run) => run.signal.aborted)).toBe(false);
   });
 
+  test('in parts keep the units of lost runs counted until their handlers return, whichever part lists them', async () => {
+    const count = RUNNING_PER_RENEWAL_MAX + 5;
+    const runs = new PoolRuns(count);
+    const membership = await join(runs);
+    const allocs = await Promise.all(Array.from({ length: count }, granted));
+    const all = allocs.map((alloc) => begin(runs, alloc));
+    const free = async () => (await store.listWorkers(poolId)).items.map((worker) => worker.free);
+    // An alloc that is near its end is confirmed by a renewal of all that runs.
+    const renewed = () => membership.confirm(allocs[1] ?? { id: '', epoch: 0 }, 0);
+
+    const lost = [0, count - 1].flatMap((n) => allocs.slice(n, n + 1));
+    for (const { id, epoch } of lost) await store.finish({ poolId, evalId: id, epoch, release: 'lost' });
+    for (let n = 0; n < 3; n += 1) {
+      paths = [];
+      expect(await renewed()).toBe(true);
+      expect(paths.filter((path) => path.endsWith('/renew')).length).toBeGreaterThanOrEqual(2);
+      expect(runs.running()).toHaveLength(count);
+      expect(await free()).toEqual([0]);
+    }
+    for (const [n, run] of all.filter(({ signal }) => signal.aborted).entries()) {
+      runs.end(run);
+      expect(await renewed()).toBe(true);
+      expect(await free()).toEqual([n + 1]);
+    }
+    // Those beside them go on, and nothing more comes back.
+    expect(await renewed()).toBe(true);
+    expect(await free()).toEqual([lost.length]);
+    expect(runs.running()).toHaveLength(count - lost.length);
+  });
+
   test('that confirm a burst of calls are shared', async () => {
     const runs = new PoolRuns(20);
     const membership = await join(runs);
