@@ -46,6 +46,10 @@ export async function onFreshGround<T>(
   const closers: (() => Promise<unknown>)[] = [];
   try {
     return await use(await open(context, closers, dynamicConfig));
+  } catch (error) {
+    // Said before the end, which calls that are still tried again may break.
+    context.progress(`failed: ${error instanceof Error ? error.message : String(error)}`);
+    throw error;
   } finally {
     for (const close of closers.toReversed()) await close();
   }
