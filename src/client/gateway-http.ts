@@ -144,10 +144,13 @@ export class GatewayHttp {
   }
 }
 
-/** `.` and `..` would be resolved away and the call would go elsewhere. */
+/** `.` and `..` would be resolved away and the call would go elsewhere; half of a surrogate pair has no form in a URL. */
 function segment(text: string): string {
-  if (text !== '' && text !== '.' && text !== '..') return encodeURIComponent(text);
-  throw new InvalidInputError('path', [{ path: '', message: `"${text}" cannot be part of a URL` }]);
+  if (text !== '' && text !== '.' && text !== '..' && !/\p{Surrogate}/u.test(text))
+    return encodeURIComponent(text);
+  throw new InvalidInputError('path', [
+    { path: '', message: `${JSON.stringify(text)} cannot be part of a URL` },
+  ]);
 }
 
 /** The error class that stands for a problem's code. */

@@ -19,6 +19,10 @@ export function idProblem(noun: string, id: unknown): string | undefined {
   if (/[\u0000-\u001f\u007f]/.test(id)) {
     return `${noun} id ${JSON.stringify(id)} contains a control character`;
   }
+  // The database would replace it, and two ids be one.
+  if (/\p{Surrogate}/u.test(id)) {
+    return `${noun} id ${JSON.stringify(id)} contains half of a surrogate pair: it was cut within a character, or is no text`;
+  }
   if (id.trim() !== id) return `${noun} id "${id}" begins or ends with white space`;
   return undefined;
 }

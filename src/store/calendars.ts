@@ -15,6 +15,7 @@ import { idProblem } from '../contract/ids.ts';
 import { readCalendar } from '../core/cron/exclusion.ts';
 import { findZone } from '../core/cron/zone.ts';
 import { PAGE_LIMIT_MAX } from '../core/limits.ts';
+import { checkCalendarIds } from './check.ts';
 import { limitOf, pageOf, readCursor } from './cursor.ts';
 import type { Database } from './database.ts';
 import { json } from './rows.ts';
@@ -53,11 +54,23 @@ export interface CalendarStore {
 export function calendarMethods(database: Database): CalendarStore {
   return {
     putCalendar: (id, content, options) => putCalendar(database, id, content, options),
-    getCalendar: (id) => getCalendar(database, id),
-    getCalendars: (ids) => getCalendars(database, ids),
+    async getCalendar(id) {
+      checkCalendarIds(id);
+      return getCalendar(database, id);
+    },
+    async getCalendars(ids) {
+      checkCalendarIds(...ids);
+      return getCalendars(database, ids);
+    },
     listCalendars: (page) => listCalendars(database, page),
-    deleteCalendar: (id, options) => deleteCalendar(database, id, options),
-    listCalendarUsers: (id, page) => listCalendarUsers(database, id, page),
+    async deleteCalendar(id, options) {
+      checkCalendarIds(id);
+      return deleteCalendar(database, id, options);
+    },
+    async listCalendarUsers(id, page) {
+      checkCalendarIds(id);
+      return listCalendarUsers(database, id, page);
+    },
     setCalendarUses: (scheduleId, calendarIds) => setCalendarUses(database, scheduleId, calendarIds),
   };
 }

@@ -49,6 +49,10 @@ export function checkPoolId(poolId: string): void {
   refuse('pool', [['id', idProblem('pool', poolId)]]);
 }
 
+export function checkCalendarIds(...ids: readonly string[]): void {
+  for (const id of ids) refuse('calendar', [['id', idProblem('calendar', id)]]);
+}
+
 export function checkSettings(settings: Partial<PoolSettings>): void {
   const given = (name: keyof PoolSettings, least: number, most = INT_MAX): Check => {
     const value = settings[name];
@@ -76,6 +80,7 @@ export function checkEval(request: EvalRequest): void {
     ['priority', whole(request.priority, -INT_MAX, INT_MAX)],
     ['retry', whole(request.retry, 0, INT_MAX)],
     ['dataset.id', dataset === undefined ? undefined : key(dataset.id)],
+    ['dataset.mode', dataset && oneOf(dataset.mode ?? null, ['required', 'preferred'])],
     [
       'dataset.warmWaitMs',
       dataset === undefined ? undefined : whole(dataset.warmWaitMs, 0, Number.MAX_SAFE_INTEGER),

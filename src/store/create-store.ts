@@ -93,7 +93,10 @@ function poolMethods(database: Database, runner: Runner) {
       checkSettings(settings);
       return runner.alone(id, () => createPool(database, id, settings));
     },
-    getPool: (id) => getPool(database, id),
+    async getPool(id) {
+      checkPoolId(id);
+      return getPool(database, id);
+    },
     listPools: (page) => listPools(database, page),
     async disbandPool(id) {
       checkPoolId(id);
@@ -103,10 +106,22 @@ function poolMethods(database: Database, runner: Runner) {
       checkPoolId(id);
       return runner.alone(id, () => drainPool(database, id, options));
     },
-    listWorkers: (poolId, page) => listWorkers(database, poolId, page),
-    listAllocs: (poolId, page) => listAllocs(database, poolId, page),
-    listWaiting: (poolId, page) => listWaiting(database, poolId, page),
-    explainQueue: (poolId) => explainQueue(database, poolId),
+    async listWorkers(poolId, page) {
+      checkPoolId(poolId);
+      return listWorkers(database, poolId, page);
+    },
+    async listAllocs(poolId, page) {
+      checkPoolId(poolId);
+      return listAllocs(database, poolId, page);
+    },
+    async listWaiting(poolId, page) {
+      checkPoolId(poolId);
+      return listWaiting(database, poolId, page);
+    },
+    async explainQueue(poolId) {
+      checkPoolId(poolId);
+      return explainQueue(database, poolId);
+    },
     explainEval: (evalId) => explainEval(database, evalId),
     explainInvocation: (invocationId) => explainInvocation(database, invocationId),
   } satisfies Partial<Store>;

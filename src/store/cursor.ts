@@ -4,6 +4,7 @@
  */
 import { InvalidInputError } from '../contract/errors.ts';
 import { PAGE_LIMIT_MAX } from '../core/limits.ts';
+import { storable } from './rows.ts';
 import type { Page, PageRequest } from './store.ts';
 
 type KeyPart = 'number' | 'string';
@@ -31,7 +32,8 @@ export function readCursor<const K extends readonly KeyPart[]>(
     key = undefined;
   }
   const fits = (part: unknown, n: number) =>
-    typeof part === parts[n] && (typeof part !== 'number' || Number.isSafeInteger(part));
+    typeof part === parts[n] &&
+    (typeof part === 'string' ? storable(part) === part : Number.isSafeInteger(part));
   if (Array.isArray(key) && key.length === parts.length && key.every(fits)) return key as KeyOf<K>;
   throw new InvalidInputError('page', [
     { path: 'cursor', message: 'was not made by an earlier page: leave it out to begin again' },

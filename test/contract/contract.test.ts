@@ -47,8 +47,15 @@ describe('ids', () => {
     );
   });
 
-  test.each(['', 'a/b', ' a', 'a\n', 'x'.repeat(201)])('%j is no id', (text) => {
+  test.each(['', 'a/b', ' a', 'a\n', 'x'.repeat(201), 'a\ud800', '\udc00a'])('%j is no id', (text) => {
     expect(idProblem('schedule', text)).toContain('schedule id');
+  });
+
+  test('half of a pair of surrogates is named as what it is; a whole one is a character like others', () => {
+    expect(idProblem('pool', 'a\ud83d')).toBe(
+      'pool id "a\\ud83d" contains half of a surrogate pair: it was cut within a character, or is no text',
+    );
+    expect(idProblem('pool', 'a\ud83d\ude00')).toBeUndefined();
   });
 
   test('instants keep milliseconds only where there are any', () => {

@@ -160,6 +160,7 @@ describe('what is refused', () => {
 
   test('an id that a URL cannot carry', async () => {
     await expect(async () => client.getPool('..')).rejects.toThrow(/cannot be part of a URL/);
+    await expect(async () => client.getPool('a\ud800')).rejects.toThrow(/cannot be part of a URL/);
     await expect(client.createPool('..')).rejects.toBeInstanceOf(InvalidInputError);
   });
 });

@@ -74,6 +74,14 @@ export function calendarConformance(name: string, open: OpenForTest): void {
       await expect(store.getCalendar(fresh())).rejects.toMatchObject({ code: 'CalendarNotExists' });
     });
 
+    test.each(['a\u0000', 'a\ud800'])('the id %j is refused, wherever it is given', async (id) => {
+      const refused = { code: 'InvalidInput', issues: [{ path: 'id' }] };
+      const put = () => store.putCalendar(id, { dates: [] });
+      const all = () => store.getCalendars([fresh(), id]);
+      const [get, remove, users] = [store.getCalendar, store.deleteCalendar, store.listCalendarUsers];
+      for (const ask of [put, all, get, remove, users]) await expect(ask(id)).rejects.toMatchObject(refused);
+    });
+
     test('one that schedules use is deleted only by force, and its users stay known', async () => {
       const id = fresh();
       const [one, two] = [fresh(), fresh()].sort();

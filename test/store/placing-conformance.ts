@@ -80,6 +80,7 @@ export function placing(store: Get, stage: Stage): void {
 }
 
 export function poolInput(store: Get, stage: Stage): void {
+  const maps = { id: 'maps', mode: 'preferred', warmWaitMs: 1_000 } as const;
   describe('what cannot be asked for is refused with its field, and changes nothing', () => {
     test.each<[string, Partial<EvalRequest>, string]>([
       ['a size of 0', { size: 0 }, 'size'],
@@ -91,6 +92,12 @@ export function poolInput(store: Get, stage: Stage): void {
       ['a negative retry', { retry: -1 }, 'retry'],
       ['no target', { target: '' }, 'target'],
       ['a negative wait', { dataset: { id: 'd', mode: 'preferred', warmWaitMs: -1 } }, 'dataset.warmWaitMs'],
+      [
+        'a way to want it that there is not',
+        { dataset: { ...maps, mode: 'bogus' as never } },
+        'dataset.mode',
+      ],
+      ['no way to want it', { dataset: { ...maps, mode: undefined as never } }, 'dataset.mode'],
       ['a dataset without a name', { dataset: { id: '', mode: 'required', warmWaitMs: 0 } }, 'dataset.id'],
     ])('%s', async (_what, wrong, path) => {
       const { worker, allocate, waiting, free } = await stage();
@@ -131,7 +138,22 @@ export function poolInput(store: Get, stage: Stage): void {
       await expect(store().getPool('sideways')).rejects.toMatchObject({ code: 'PoolNotExists' });
     });
 
-    test.each(['\u0000', 'a/b', ' lead', '', 'x'.repeat(201), 'new\nline'])(
+    test.each(['a\u0000', 'a\ud800', 'a/b', ''])('the pool id %j, wherever it is given', async (id) => {
+      const refused = { code: 'InvalidInput', issues: [{ path: 'id' }] };
+      const { createPool, getPool, disbandPool, drainPool, sweepPool, ...others } = store();
+      const { listWorkers, listAllocs, listWaiting, explainQueue } = others;
+      const taken = [createPool, getPool, disbandPool, drainPool, sweepPool];
+      for (const ask of [...taken, listWorkers, listAllocs, listWaiting, explainQueue])
+        await expect(ask(id)).rejects.toMatchObject(refused);
+    });
+
+    test('a cursor that holds what no page has ended with', async () => {
+      const cursor = Buffer.from(JSON.stringify(['a\u0000'])).toString('base64url');
+      const refused = { code: 'InvalidInput', issues: [{ path: 'cursor' }] };
+      await expect(store().listPools({ cursor })).rejects.toMatchObject(refused);
+    });
+
+    test.each(['\u0000', 'half\ud800', 'a/b', ' lead', '', 'x'.repeat(201), 'new\nline'])(
       'the worker id %j',
       async (id) => {
         const { worker, poolId } = await stage();
