@@ -123,7 +123,10 @@ function datasetOf(subject: string, flags: RunFlags, base: RunInput['dataset']):
   if (dataset === undefined && datasetMode === undefined && warmWait === undefined) return undefined;
   const present = typeof base === 'string' ? { id: base } : base;
   const id = dataset ?? present?.id;
-  if (id !== undefined) return { ...present, id, ...defined({ mode: datasetMode, warmWait }) };
+  const mode = datasetMode ?? present?.mode;
+  // How long a preferred one was waited for goes with that.
+  const before = mode === 'preferred' ? present?.warmWait : undefined;
+  if (id !== undefined) return { id, ...defined({ mode, warmWait: warmWait ?? before }) };
   throw new InvalidInputError(subject, [
     { path: '--dataset', message: 'is missing: --dataset-mode and --warm-wait say how to treat one' },
   ]);

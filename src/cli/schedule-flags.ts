@@ -7,6 +7,7 @@ import { InvalidInputError } from '../contract/errors.ts';
 import { isoInstant } from '../contract/ids.ts';
 import type {
   CatchUp,
+  DatasetNeed,
   Overlap,
   RunPolicy,
   ScheduleDefinition,
@@ -265,12 +266,16 @@ function catchUpInput(catchUp: CatchUp) {
   return { mode, window: catchUp.windowMs, ...(mode === 'all' && { perSecond: catchUp.perSecond }) };
 }
 
+function datasetInput({ id, mode, warmWaitMs }: DatasetNeed) {
+  return { id, mode, ...(mode === 'preferred' && { warmWait: warmWaitMs }) };
+}
+
 function runInputOf({ target, dataset, retry, timeouts, startDeadlineMs, ...run }: RunPolicy) {
   return {
     ...run,
     target: target.name,
     ...defined({ input: target.input, startDeadline: startDeadlineMs }),
-    ...(dataset && { dataset: { id: dataset.id, mode: dataset.mode, warmWait: dataset.warmWaitMs } }),
+    ...(dataset && { dataset: datasetInput(dataset) }),
     retry: {
       limit: retry.limit,
       minBackoff: retry.minBackoffMs,

@@ -58,9 +58,12 @@ export const UNSETTABLE = Object.keys(PLACES);
 export function unset(schedule: ScheduleInput, names: readonly string[]): ScheduleInput {
   const places = names.flatMap((name) => [PLACES[name] ?? []]);
   const less = places.reduce<unknown>(without, schedule) as ScheduleInput;
-  if (!names.includes('catch-up') || typeof less.catchUp !== 'object') return less;
-  // What the mode alone used goes with it.
-  return { ...less, catchUp: settingsOfCatchUp(less.catchUp) };
+  // What a mode alone used goes with it.
+  return {
+    ...(names.includes('dataset-mode') ? (without(less, ['dataset', 'warmWait']) as ScheduleInput) : less),
+    ...(names.includes('catch-up') &&
+      typeof less.catchUp === 'object' && { catchUp: settingsOfCatchUp(less.catchUp) }),
+  };
 }
 
 function without(value: unknown, [first, ...rest]: readonly string[]): unknown {

@@ -38,9 +38,14 @@ const datasetSchema = z.union([
     .strictObject({
       id: idSchema('dataset'),
       mode: z.enum(['required', 'preferred']).default('required'),
-      warmWait: durationSchema().default(WARM_WAIT_MS_DEFAULT),
+      warmWait: durationSchema().optional(),
     })
-    .transform(({ warmWait, ...rest }) => ({ ...rest, warmWaitMs: warmWait })),
+    .superRefine(({ mode, warmWait }, context) => {
+      if (mode === 'preferred' || warmWait === undefined) return;
+      const message = 'is for "preferred", not for "required": leave it out, or choose that';
+      context.addIssue({ code: 'custom', path: ['warmWait'], message });
+    })
+    .transform(({ warmWait = WARM_WAIT_MS_DEFAULT, ...rest }) => ({ ...rest, warmWaitMs: warmWait })),
 ]);
 
 const retrySchema = z

@@ -198,6 +198,7 @@ export interface RunInput {
     | {
         readonly id: string;
         readonly mode?: 'required' | 'preferred' | undefined;
+        /** Only with `preferred`. */
         readonly warmWait?: DurationInput | undefined;
       }
     | undefined;

@@ -39,7 +39,12 @@ const run = {
   pool: optional(id),
   size: optional(fc.integer({ min: 1, max: 9 })),
   priority: optional(fc.integer({ min: -9, max: 9 })),
-  dataset: optional(fc.record({ id, mode: fc.constantFrom('required', 'preferred'), warmWait: length })),
+  dataset: optional(
+    fc.oneof(
+      fc.record({ id, mode: fc.constant('required') }),
+      fc.record({ id, mode: fc.constant('preferred'), warmWait: length }),
+    ),
+  ),
   retry: optional(
     fc.record(
       { limit: fc.nat(9), minBackoff: length, maxBackoff: fc.constant('2000h'), ageLimit: length },
@@ -118,4 +123,16 @@ test('what a kind of policy alone used goes with it when flags choose another; w
   expect(wrong).toMatchObject({ ok: false, issues: [{ path: 'triggering.base' }] });
   const late = parseSchedule(after({ catchUp: 'none', catchUpRate: 5 }), CREATED);
   expect(late).toMatchObject({ ok: false, issues: [{ path: 'catchUp.perSecond' }] });
+});
+
+test('how long a preferred dataset is waited for goes with it when flags ask for one that must be there', () => {
+  const dataset = { id: 'films', mode: 'preferred', warmWait: '1m' };
+  const before = inputOf(read({ spec: '@daily', target: 'echo', dataset }));
+  const after = (flags: ScheduleFlags, base = before) => readScheduleFlags('schedule "s"', flags, base);
+  const required = { id: 'films', mode: 'required' };
+  expect(inputOf(read(after({ datasetMode: 'required' }))).dataset).toEqual(required);
+  expect(inputOf(read(unset(before, ['dataset-mode']))).dataset).toEqual(required);
+  expect(read(after({ dataset: 'maps' })).run.dataset).toEqual({ ...read(before).run.dataset, id: 'maps' });
+  const wrong = parseSchedule(after({ datasetMode: 'required', warmWait: '1m' }), CREATED);
+  expect(wrong).toMatchObject({ ok: false, issues: [{ path: 'dataset.warmWait' }] });
 });

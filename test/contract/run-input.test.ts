@@ -6,7 +6,7 @@ import { parseRun } from '../../src/contract/run-schema.ts';
 import { parseSchedule } from '../../src/contract/schemas.ts';
 import { searchAttributePairs } from '../../src/contract/search-attributes.ts';
 import { readWorkflowTarget } from '../../src/contract/workflow-target.ts';
-import { MEMO_BYTES_MAX } from '../../src/core/limits.ts';
+import { MEMO_BYTES_MAX, WARM_WAIT_MS_DEFAULT } from '../../src/core/limits.ts';
 
 const workflow = { type: 'reportWorkflow', taskQueue: 'reports' };
 const run = { target: 'workflow', input: workflow };
@@ -159,5 +159,24 @@ describe('ids of invocations', () => {
     const parsed = parseWorkflowId(id);
     expect(parsed).toMatchObject({ deployment: 'blue', noun: 'schedule', id: 's' });
     expect(parseOrigin(parsed?.rest ?? '')).toEqual(origin);
+  });
+});
+
+describe('a dataset', () => {
+  test.each([
+    ['by its mode', { id: 'films', mode: 'required', warmWait: '1m' }],
+    ['as that is the default', { id: 'films', warmWait: '1m' }],
+  ])('that must be there is not waited for a while only: required %s', (_how, dataset) => {
+    const read = () => parseRun('job "j"', { target: 'command', dataset });
+    expect(read).toThrow(
+      'dataset.warmWait: is for "preferred", not for "required": leave it out, or choose that',
+    );
+  });
+
+  test('that is preferred is waited for as long as is said, or as others are', () => {
+    const of = (dataset: unknown) => parseRun('job', { target: 'command', dataset }).dataset;
+    expect(of({ id: 'films', mode: 'preferred', warmWait: '1m' })?.warmWaitMs).toBe(60_000);
+    expect(of({ id: 'films', mode: 'preferred' })?.warmWaitMs).toBe(WARM_WAIT_MS_DEFAULT);
+    expect(of({ id: 'films' })).toEqual(of('films'));
   });
 });
