@@ -3,7 +3,7 @@ import { log } from '@temporalio/activity';
 import { type Client, WorkflowNotFoundError } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
 import type { AllocateRequest, FinishInvocationRequest } from '../src/contract/activities.ts';
-import { EscapementError } from '../src/contract/errors.ts';
+import { type ErrorCode, EscapementError } from '../src/contract/errors.ts';
 import type { Names } from '../src/contract/ids.ts';
 import type { SchedulePast } from '../src/contract/invocation.ts';
 import { scheduleSignals } from '../src/contract/messages.ts';
@@ -17,7 +17,10 @@ export interface AllocateDeps {
   readonly names: Names;
 }
 
-/** @throws ApplicationFailure, not retryable, where the request itself makes no sense */
+/** What asking again would not mend. */
+const FOR_GOOD: readonly ErrorCode[] = ['InvalidInput', 'AllocExists'];
+
+/** @throws ApplicationFailure, not retryable, where the request makes no sense, or its eval has another content */
 export async function allocate(
   { store }: Pick<AllocateDeps, 'store'>,
   { schedule, ...request }: AllocateRequest,
@@ -30,7 +33,7 @@ export async function allocate(
     ]);
     return past === undefined ? answer : { ...answer, past };
   } catch (error) {
-    if (error instanceof EscapementError && error.code === 'InvalidInput') {
+    if (error instanceof EscapementError && FOR_GOOD.includes(error.code)) {
       throw ApplicationFailure.nonRetryable(error.message, error.code);
     }
     throw error;

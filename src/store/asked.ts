@@ -99,9 +99,12 @@ function conflictsOf(
   for (const { ord, request } of requests) {
     const before = contents.get(request.id);
     const now = requestColumns(request, 0);
-    const differs = before === undefined ? [] : CONTENT.filter(([, column]) => before[column] !== now[column]);
+    const differs =
+      before === undefined ? [] : CONTENT.filter(([, column]) => before[column] !== now[column]);
     if (before === undefined || differs.length === 0) continue;
-    const other = differs.map(([field, column]) => `${field} ${textOf(before[column])}, not ${textOf(now[column])}`);
+    const other = differs.map(
+      ([field, column]) => `${field} ${textOf(before[column])}, not ${textOf(now[column])}`,
+    );
     const message =
       `eval "${request.id}" of pool "${request.poolId}" holds or waits for ${other.join('; ')}: ` +
       'ask under another id, or give that one back first';

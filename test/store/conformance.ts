@@ -6,6 +6,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { PoolSettings } from '../../src/contract/pools.ts';
 import type { DatabaseStore } from '../../src/store/create-store.ts';
+import { contents } from './content-conformance.ts';
 import { badInput, finishing, renewing, sweeping } from './ending-conformance.ts';
 import { explaining } from './explain-conformance.ts';
 import { expressing } from './express-conformance.ts';
@@ -33,6 +34,7 @@ export function conformance(name: string, open: OpenForTest): void {
     placing(() => store, stage);
     poolInput(() => store, stage);
     poolTtl(() => store, stage);
+    contents(() => store, stage);
     expressing(() => store, stage);
   });
 }
@@ -133,7 +135,11 @@ function granting(store: Get, stage: Stage): void {
     await store().shiftClock(5_000);
     const told = (await sweep()).grants.find((grant) => grant.id === 's-2');
     expect(told).toMatchObject({ workerId: 'cold', dataset: 'maps', warm: false });
-    expect(await granted('s-1')).toMatchObject({ workerId: 'warm', dataset: 'films', warm: true });
+    expect(await granted('s-1', { dataset: films })).toMatchObject({
+      workerId: 'warm',
+      dataset: 'films',
+      warm: true,
+    });
   });
 
   test('a request that lost more workers than the pool allows is refused, each time, and is not queued', async () => {

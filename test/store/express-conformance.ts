@@ -92,6 +92,15 @@ export function expressing(store: Get, stage: Stage): void {
     stop();
   });
 
+  test('what is asked for again with another content is refused, and nothing of the first is changed', async () => {
+    const { stop, ...on } = await trusted([4]);
+    const alloc = await on.granted('content');
+    await expect(on.allocate('content', { size: 2 })).rejects.toMatchObject({ code: 'AllocExists' });
+    expect(await on.granted('content')).toEqual(alloc);
+    expect(await on.free('w0')).toBe(3);
+    stop();
+  });
+
   test('twins in one batch are one', async () => {
     const { stop, ...on } = await trusted([4]);
     const [one, other] = await Promise.all([on.granted('twin'), on.granted('twin')]);

@@ -28,7 +28,7 @@ export function poolTtl(store: Get, stage: Stage): void {
     expect([again.poolExpired, ids(again.refused)]).toEqual([false, ['x-1']]);
   });
 
-  test('when it expired stays known, and is not moved by what comes after', async () => {
+  test('when a pool expired stays known, and is not moved by what comes after', async () => {
     const { poolId, sweep } = await stage({ poolTtlMs: TTL_MS });
     const { poolExpiresAtMs } = await sweep();
     await store().shiftClock(TTL_MS);
