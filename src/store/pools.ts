@@ -59,7 +59,7 @@ function poolExists({ id, state }: PoolRow): AlreadyExistsError {
 }
 
 /** Its time, if it has one, begins anew with the next sweep; nothing brings a disbanded one back. */
-async function renewPool({ trx, t, pool }: PoolTransaction): Promise<void> {
+export async function renewPool({ trx, t, pool }: PoolTransaction): Promise<void> {
   if (pool.expires_at_ms === null || pool.state === 'disbanded') return;
   await sql`UPDATE ${t.pools} SET expires_at_ms = NULL WHERE id = ${pool.id}`.execute(trx);
 }

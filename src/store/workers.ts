@@ -11,7 +11,7 @@ import { leaseOf, workerNotExists } from './batch.ts';
 import type { Database } from './database.ts';
 import { handOver } from './hand-over.ts';
 import { inPool, type PoolTransaction } from './pool-transaction.ts';
-import { poolNotExists } from './pools.ts';
+import { poolNotExists, renewPool } from './pools.ts';
 import { json } from './rows.ts';
 
 export async function registerWorker(
@@ -38,6 +38,8 @@ export async function registerWorker(
       );
     }
     if (another) await dropWorker(tx, workerId);
+    // It may leave before the next sweep, which would not know that it was here.
+    await renewPool(tx);
     const used = await writeWorker(tx, registration);
     await writeReplicas(tx, registration);
     const { fromQueue } = await handOver(tx);

@@ -71,6 +71,16 @@ export function poolTtl(store: Get, stage: Stage): void {
     expect((await sweep()).poolExpired).toBe(true);
   });
 
+  test('a worker that comes and goes between two sweeps keeps the pool like another', async () => {
+    const { worker, poolId, sweep } = await stage({ poolTtlMs: TTL_MS });
+    await sweep();
+    await store().shiftClock(TTL_MS - 10_000);
+    await worker('brief', 1);
+    await store().removeWorker(poolId, 'brief');
+    await store().shiftClock(10_000);
+    expect((await sweep()).poolExpired).toBe(false);
+  });
+
   test('a drained pool expires like another', async () => {
     const { poolId, sweep } = await stage({ poolTtlMs: TTL_MS });
     await store().drainPool(poolId);

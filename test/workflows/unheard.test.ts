@@ -85,6 +85,20 @@ test.concurrent('who waits for a pool that is disbanded becomes a dead letter wi
   expect((await world.store.listWaiting(pool.id)).items).toEqual([]);
 });
 
+test.concurrent('whose eval stands for something else becomes a dead letter, and the eval is withdrawn', async () => {
+  const pool = await world.pool();
+  const invocationId = world.names.jobWorkflowId('another');
+  // Left behind by an invocation of that id that nobody can ask any more.
+  const left = { invocationId, target: 'other', size: 2, priority: 0, retry: 0 };
+  await world.store.allocate({ id: `${invocationId}#1.0`, poolId: pool.id, ...left });
+  const job = await world.jobs.start(Date.now(), { target: 't', pool: pool.id }, { id: 'another' });
+  expect(await world.record(job.id)).toMatchObject({
+    status: 'dead-lettered',
+    error: { type: 'AllocExists', message: expect.stringContaining('size 2, not 1') },
+  });
+  expect((await world.store.listWaiting(pool.id)).items).toEqual([]);
+});
+
 // After the others: whoever asks Temporal settles what the sweeps are to find.
 
 test('before its time, and in a pool that nobody has made: Temporal is asked', async () => {

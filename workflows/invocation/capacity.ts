@@ -1,5 +1,5 @@
 /** How an invocation gets capacity and gives it back: its evals, from the first request to the grant or the refusal. */
-import { ActivityFailure, ApplicationFailure, condition, workflowInfo } from '@temporalio/workflow';
+import { ApplicationFailure, condition, workflowInfo } from '@temporalio/workflow';
 import type { FinishInvocationRequest } from '../../src/contract/activities.ts';
 import type { RunError } from '../../src/contract/ledger.ts';
 import type { Alloc, AllocateResult } from '../../src/contract/pools.ts';
@@ -102,9 +102,9 @@ async function ask(
     if (past !== undefined) invocation.past = past;
     return answer;
   } catch (error) {
-    const cause = error instanceof ActivityFailure ? error.cause : undefined;
-    if (!(cause instanceof ApplicationFailure)) throw error;
-    return { kind: 'invalid', error: { type: cause.type ?? 'InvalidInput', message: cause.message } };
+    // A local activity's failure comes as it was thrown, in no ActivityFailure.
+    if (!(error instanceof ApplicationFailure)) throw error;
+    return { kind: 'invalid', error: { type: error.type ?? 'InvalidInput', message: error.message } };
   }
 }
 
