@@ -2,9 +2,12 @@
  * Runs on the full path, from trigger to record: each is triggered at its schedule, started as a workflow, granted
  * capacity, run as an activity on a pool worker, and recorded. Used by `suite.ts`, and by the suite `memory` for its load.
  */
+import { randomUUID } from 'node:crypto';
 import { sql } from 'kysely';
 import { eachAtOnce } from '../../src/client/each-at-once.ts';
+import type { ScheduleHandle } from '../../src/client/schedule-handle.ts';
 import { Schedules } from '../../src/client/schedules.ts';
+import { UnavailableError } from '../../src/contract/errors.ts';
 import type { Names } from '../../src/contract/ids.ts';
 import type { DatabaseStore } from '../../src/store/create-store.ts';
 import { eventually, type Ground } from '../ground.ts';
@@ -15,6 +18,7 @@ const SCHEDULES = 20;
 const AT_ONCE = 64;
 export const FULL_PATH_POOL: PoolOptions = { poolId: 'full-path', capacity: AT_ONCE };
 const WITHIN_MS = 300_000;
+const TRIES_MAX = 10;
 
 /** Makes ready, on the product that runs already; the answer runs so many and tells how many that is in a second. */
 export async function openFullPath(
@@ -39,10 +43,23 @@ export async function openFullPath(
     const until = (await recorded()) + count;
     const beganMs = performance.now();
     const all = Array.from({ length: count }, (_, n) => handles[n % SCHEDULES]);
-    await eachAtOnce(all, { atOnce: AT_ONCE }, async (handle) => handle?.trigger());
+    await eachAtOnce(all, { atOnce: AT_ONCE }, (handle) => triggerOnce(handle));
     await eventually(ground, `${count} runs`, WITHIN_MS, async () =>
       (await recorded()) >= until ? true : undefined,
     );
     return (count * 1_000) / (performance.now() - beganMs);
   };
+}
+
+/** A machine that is loaded by others too may answer late: asked again with the same key it is the same trigger. */
+async function triggerOnce(handle: ScheduleHandle | undefined): Promise<void> {
+  const key = randomUUID();
+  for (let left = TRIES_MAX; ; left -= 1) {
+    try {
+      await handle?.trigger({ key });
+      return;
+    } catch (error) {
+      if (!(error instanceof UnavailableError) || left === 0) throw error;
+    }
+  }
 }
