@@ -47,7 +47,11 @@ export interface Seen {
   readonly executions: readonly Execution[];
   /** Jobs and triggers that the scenario itself asked for. */
   readonly asked: readonly string[];
-  readonly results: readonly { readonly invocationId: string; readonly status: string }[];
+  readonly results: readonly {
+    readonly invocationId: string;
+    readonly status: string;
+    readonly lost: number;
+  }[];
   readonly journal: readonly JournalLine[];
   readonly capacities: Readonly<Record<string, number>>;
 }

@@ -25,8 +25,8 @@ export async function observe(system: System, scope: Scope): Promise<Seen> {
   const table = async (of: string): Promise<readonly Row[]> =>
     (await sql.query<Row>(`SELECT * FROM ${schema}.${of}`)).rows;
   const executions = await executionsOf(client, scope.prefix, names.deployment);
-  const results = await sql.query<{ invocation_id: string; status: string }>(
-    `SELECT invocation_id, status FROM ${schema}.runs WHERE split_part(invocation_id, '/', 2) LIKE $1`,
+  const results = await sql.query<{ invocation_id: string; status: string; lost: number }>(
+    `SELECT invocation_id, status, (record->>'lost')::integer AS lost FROM ${schema}.runs WHERE split_part(invocation_id, '/', 2) LIKE $1`,
     [`${scope.prefix}%`],
   );
   return {
@@ -44,7 +44,11 @@ export async function observe(system: System, scope: Scope): Promise<Seen> {
     ),
     executions,
     asked: scope.asked,
-    results: results.rows.map((row) => ({ invocationId: row.invocation_id, status: row.status })),
+    results: results.rows.map(({ invocation_id: invocationId, status, lost }) => ({
+      invocationId,
+      status,
+      lost,
+    })),
     journal: await readJournal(system.journal, scope.prefix),
     capacities: CAPACITIES,
   };

@@ -10,6 +10,7 @@ import type { Store } from '../../src/store/store.ts';
 import { createStage } from '../store/stage.ts';
 import type { TestDatabase } from '../support/postgres.ts';
 import { freshDatabase } from '../support/shared.ts';
+import { leftNothingUndone, nobodyExpired, stoppedItself } from './afterwards.ts';
 import { forgetChanges, readChanges, type Row, watchChanges } from './changes.ts';
 import { type Claim, INVARIANTS, type Seen, violations } from './invariants.ts';
 
@@ -156,6 +157,49 @@ describe('in the database', () => {
     );
     expect(INVARIANTS['gone is gone'](await seen(stage.poolId))).toHaveLength(1);
   });
+
+  test.each([
+    ['that is noticed ends no run', { outage: true }, []],
+    [
+      'that nobody notices ends runs that go on, and one that had come to its end is no matter',
+      {},
+      ['runs#1.0 expired though worker w1 ran it'],
+    ],
+  ] as const)('an outage %s', async (_what, shift, wrong) => {
+    const stage = await openPool();
+    const allocs = await Promise.all(['runs#1.0', 'over#1.0'].map((id) => stage.granted(id)));
+    await stage.renew('w1', allocs);
+    await stage.sweep();
+    await store.shiftClock(2 * MINUTE, shift);
+    await stage.sweep();
+    const line = { atMs: 0, attempt: 1, workerId: 'w1', pid: 7, size: 1 };
+    const journal: Seen['journal'] = [
+      { ...line, what: 'begun', invocationId: 'runs' },
+      { ...line, what: 'begun', invocationId: 'over' },
+      { ...line, what: 'done', invocationId: 'over' },
+    ];
+    expect(nobodyExpired({ ...(await seen(stage.poolId)), journal })).toEqual(wrong);
+  });
+
+  test('an outage that ends workers', async () => {
+    const stage = await openPool();
+    await store.shiftClock(120 * MINUTE);
+    await stage.sweep();
+    expect(nobodyExpired(await seen(stage.poolId))).toEqual(['worker w1 expired though it was healthy']);
+  });
+
+  test('a worker that leaves before its result was taken in', async () => {
+    const stage = await openPool();
+    await stage.renew('w1', [await stage.granted('job/a#1.0')]);
+    const begun = { what: 'begun', atMs: 0, invocationId: 'job/a', attempt: 1, size: 1 } as const;
+    const journal: Seen['journal'] = [
+      { ...begun, workerId: 'w1', pid: 7 },
+      { ...begun, workerId: 'w1', pid: 7, what: 'done' },
+    ];
+    await store.removeWorker(stage.poolId, 'w1');
+    const left = { ...(await seen(stage.poolId)), journal };
+    expect(leftNothingUndone(left, 'w1', 8)).toEqual(['job/a#1.0 was given up when worker w1 left']);
+  });
 });
 
 describe('in what was seen', () => {
@@ -182,7 +226,7 @@ describe('in what was seen', () => {
       open: false,
     })),
     asked: ['job/a'],
-    results: ids.map((invocationId) => ({ invocationId, status: 'succeeded' })),
+    results: ids.map((invocationId) => ({ invocationId, status: 'succeeded', lost: 0 })),
     journal: [
       { ...line, what: 'begun' },
       { ...line, what: 'done' },
@@ -229,5 +273,30 @@ describe('in what was seen', () => {
     ],
   ])('%s breaks "%s"', (_what, name, altered) => {
     expect(broken({ ...well, ...altered })).toContain(name);
+  });
+
+  test('a worker that was told to stop and let all finish has left nothing undone', () => {
+    expect(leftNothingUndone(well, 'w1', 8)).toEqual([]);
+  });
+
+  test.each<readonly [string, Partial<Seen>, RegExp]>([
+    [
+      'a run that was begun a second time elsewhere',
+      { journal: [...well.journal, { ...line, what: 'begun', workerId: 'w2', pid: 9 }] },
+      /try 1 of job\/a was begun 2 times/,
+    ],
+    [
+      'a run that says it was lost',
+      { results: well.results.map((result) => ({ ...result, lost: 1 })) },
+      /job\/a has lost 1 evaluations/,
+    ],
+    ['a worker that ran nothing', { journal: [] }, /w1 ran nothing/],
+  ])('of a worker that was told to stop: %s', (_what, altered, wrong) => {
+    expect(leftNothingUndone({ ...well, ...altered }, 'w1', 8)).toEqual([expect.stringMatching(wrong)]);
+  });
+
+  test('a thawed worker that goes on with what it has lost', () => {
+    expect(stoppedItself(well, 7)).toEqual([]);
+    expect(stoppedItself({ ...well, journal: well.journal.slice(0, 1) }, 7)).toHaveLength(1);
   });
 });

@@ -70,7 +70,7 @@ export async function play(system: System, scenario: Scenario, random: Random, n
     since(allEnded(stage, underWay)),
   ]);
 
-  const quiet = await becomeQuiet(stage, schedules);
+  const quiet = await becomeQuiet(stage, schedules, asked);
   const seen = await observe(system, { prefix: stage.prefix, schedules: quiet, asked, workersBefore });
   await Promise.all(schedules.map(({ handle }) => handle.delete()));
   const unexpected = seen.results
@@ -179,15 +179,26 @@ async function allEnded({ system, until }: Stage, invocationIds: readonly string
 }
 
 /** Nothing falls due any more, what was due has ended, and all of it is on record. */
-async function becomeQuiet(stage: Stage, schedules: readonly Kept[]) {
-  const { system } = stage;
+async function becomeQuiet(stage: Stage, schedules: readonly Kept[], asked: readonly string[]) {
   const quiet = await Promise.all(schedules.map((kept) => comeToEnd(stage, kept)));
-  await stage.until('all to end', async () => {
-    const all = await executionsOf(system.client, stage.prefix, system.names.deployment);
-    return all.every(({ open }) => !open);
-  });
-  await untilAllIsFree(system);
+  const rows = await Promise.all(schedules.map(({ id }) => rowsOf(stage.system, id)));
+  const started = rows.flat().flatMap((row) => (row.outcome === 'started' ? (row.invocationId ?? []) : []));
+  await allEnded(stage, [...started, ...asked]);
+  await closed(stage, [...started, ...asked]);
+  await untilAllIsFree(stage.system);
   return quiet;
+}
+
+/** What has just been started is listed later than it is there. */
+async function closed({ system, prefix, until }: Stage, invocationIds: readonly string[]): Promise<void> {
+  await until('all to end', async () => {
+    const all = await executionsOf(system.client, prefix, system.names.deployment);
+    const listed = new Set(all.map(({ invocationId }) => invocationId));
+    const open = all.filter((one) => one.open).map(({ invocationId }) => invocationId);
+    const left = [...open, ...invocationIds.filter((id) => !listed.has(id))];
+    if (left.length > 0) throw new Error(`these have not ended: ${left.join(', ')}`);
+    return true;
+  });
 }
 
 function untilAllIsFree({ sql, names: { schema } }: System): Promise<boolean> {

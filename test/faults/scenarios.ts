@@ -3,7 +3,7 @@
  * what was killed.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Seen } from './invariants.ts';
+import { leftNothingUndone, nobodyExpired, stoppedItself } from './afterwards.ts';
 import type { Caught, Trap } from './line.ts';
 import { type Scenario, type Stage, WAIT_MS_MAX } from './play.ts';
 import { POOL, type PoolWorkerName, TTL_MS } from './parts.ts';
@@ -34,6 +34,7 @@ export const PRODUCTION: readonly Scenario[] = [
         await part.start();
       }
     },
+    then: (seen, { system }) => leftNothingUndone(seen, 'one', system.poolWorkers.one.pid()),
   },
 ];
 
@@ -66,7 +67,7 @@ export const SCENARIOS: readonly Scenario[] = [
       one.thaw();
       await one.untilFit();
     },
-    then: stoppedItself,
+    then: (seen, { system }) => stoppedItself(seen, system.poolWorkers.one.pid()),
   },
   killsWorker('before its start call reaches Temporal', 'workerTemporal', 'held', startCall),
   killsWorker(
@@ -227,7 +228,7 @@ async function busy(stage: Stage, name: PoolWorkerName): Promise<void> {
   });
 }
 
-/** Its targets came to their ends, and nothing is left of it in the pool. */
+/** Its targets came to their ends, and nothing is left of it in the pool at this very moment. */
 async function leftInOrder({ system, journal, wrong }: Stage, pid: number): Promise<void> {
   const lines = (await journal()).filter((line) => line.pid === pid);
   const [begun, done] = ['begun', 'done'].map((what) => lines.filter((line) => line.what === what).length);
@@ -246,20 +247,4 @@ async function isWaiting({ system }: Stage, invocationId: string): Promise<boole
     [invocationId],
   );
   return rows.length > 0;
-}
-
-/** Whatever a process began it also ended, be it by stopping: nothing runs on that belongs to another now. */
-function stoppedItself({ journal }: Seen, { system }: Stage): readonly string[] {
-  const lines = journal.filter(({ pid }) => pid === system.poolWorkers.one.pid());
-  const open =
-    lines.filter(({ what }) => what === 'begun').length - lines.filter(({ what }) => what !== 'begun').length;
-  return open === 0 ? [] : [`the thawed worker still runs ${open} targets that it has lost`];
-}
-
-function nobodyExpired({ changes }: Seen): readonly string[] {
-  return changes.flatMap(({ table, old, new: row }) =>
-    table === 'workers' && row === undefined
-      ? [`worker ${String(old?.['id'])} expired though it was healthy`]
-      : [],
-  );
 }
