@@ -23,6 +23,7 @@ export function ofSchedule(id: string, error: unknown): unknown {
   if (!(error instanceof WorkflowUpdateFailedError)) return ofServer(id, error);
   const { cause } = error;
   if (!(cause instanceof ApplicationFailure)) return error;
+  if (isUnprocessed(error)) return unanswered(id, cause.message, error);
   const [details] = cause.details ?? [];
   if (cause.type === 'ScheduleNotExists') return scheduleNotExists(id, error);
   if (cause.type === 'RevisionConflict') {
@@ -33,6 +34,12 @@ export function ofSchedule(id: string, error: unknown): unknown {
   return new InvalidInputError(subject, [{ path: fieldOf(details), message: cause.message }], {
     cause: error,
   });
+}
+
+/** The server's own refusal of an update of which the worker said nothing. */
+export function isUnprocessed(error: unknown): boolean {
+  if (!(error instanceof WorkflowUpdateFailedError)) return false;
+  return error.cause instanceof ApplicationFailure && error.cause.type === 'UnprocessedUpdate';
 }
 
 /** Refusals name the field of the message, where it is one. */

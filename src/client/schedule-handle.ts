@@ -36,7 +36,7 @@ import { type FireQuery, firesOf } from './fires.ts';
 import type { GatewayClient } from './gateway-client.ts';
 import { DATE_MS_MAX, refuseNoObject, refuseNoObjects, refuseNumber } from './given.ts';
 import { PREVIEW_COUNT_MAX } from './preview.ts';
-import { ofSchedule, scheduleNotExists } from './schedule-errors.ts';
+import { isUnprocessed, ofSchedule, scheduleNotExists } from './schedule-errors.ts';
 import { createMessageRate, type MessageRate } from './message-rate.ts';
 import { refuseCircle } from './trigger-circles.ts';
 
@@ -52,8 +52,12 @@ const UPDATE_ATTEMPTS_MAX = 5;
 const UPDATE_PAUSE_MS = 100;
 const FAILED_PRECONDITION = 9;
 
-/** The server gave the update up with its workflow task; nothing was done. */
+/**
+ * The server gave the update up with its workflow task, or the task ended without a word of it, as happens on a machine that is
+ * overloaded; nothing was done.
+ */
 function isAborted(error: unknown): boolean {
+  if (isUnprocessed(error)) return true;
   for (let cause = error; cause instanceof Error; cause = cause.cause) {
     if (isGrpcServiceError(cause) && Number(cause.code) === FAILED_PRECONDITION) return true;
   }
