@@ -17,6 +17,8 @@ export interface TendDeps {
 }
 
 const PERIOD_MS_MIN = 250;
+/** Between two heartbeats: a sweep may take long, and the next may be a day away, while a dead worker is to be seen soon. */
+const HEARTBEAT_MS = 2_000;
 /** A sweep that fails (database away) is tried again after this; the first one that succeeds extends the TTLs. */
 const RETRY_MS = 1_000;
 /** Sweeps in a row without worker or alloc after which the pool is left. */
@@ -25,13 +27,20 @@ const EMPTY_SWEEPS_MAX = 3;
 export async function tendPool(deps: TendDeps, poolId: string): Promise<void> {
   const context = Context.current();
   let empty = 0;
+  let seen: unknown;
   const untold: Alloc[] = [];
-  while (empty < EMPTY_SWEEPS_MAX) {
-    const swept = await sweepOnce(deps, poolId, untold);
-    if (swept === 'gone') return;
-    context.heartbeat(swept === 'failed' ? { failed: true } : swept.seen);
-    empty = swept !== 'failed' && swept.empty ? empty + 1 : 0;
-    await context.sleep(swept === 'failed' ? RETRY_MS : swept.periodMs);
+  const timer = setInterval(() => context.heartbeat(seen), HEARTBEAT_MS);
+  try {
+    while (empty < EMPTY_SWEEPS_MAX) {
+      const swept = await sweepOnce(deps, poolId, untold);
+      if (swept === 'gone') return;
+      seen = swept === 'failed' ? { failed: true } : swept.seen;
+      context.heartbeat(seen);
+      empty = swept !== 'failed' && swept.empty ? empty + 1 : 0;
+      await context.sleep(swept === 'failed' ? RETRY_MS : swept.periodMs);
+    }
+  } finally {
+    clearInterval(timer);
   }
 }
 

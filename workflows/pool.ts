@@ -21,7 +21,7 @@ import { SIGNALS_PER_RUN_MAX } from '../src/core/limits.ts';
 const { tendPool } = proxyActivities<Pick<OrchestrationActivities, 'tendPool'>>({
   // It ends by itself when the pool is empty; a worker that dies is seen by the heartbeat.
   startToCloseTimeout: '3650 days',
-  heartbeatTimeout: '30s',
+  heartbeatTimeout: '10s',
   retry: { initialInterval: '500ms', backoffCoefficient: 2, maximumInterval: '10s' },
   summary: 'sweeps expired workers and allocs, delivers grants again',
 });

@@ -32,6 +32,8 @@ export const WORKER_BOUNDS = {
   maxCachedWorkflows: 600,
 } as const;
 const SHUTDOWN_GRACE_MS = 5_000;
+/** The SDK would hold a heartbeat back for 0.8 of its timeout, and leave a fifth of that for the way to the server. */
+const HEARTBEAT_THROTTLE_MS = 2_000;
 
 export interface OrchestrationOptions {
   readonly connection: NativeConnection;
@@ -74,6 +76,7 @@ export async function createOrchestrationWorker(options: OrchestrationOptions): 
     workflowBundle: options.workflowBundle ?? (await loadWorkflowBundle()),
     ...WORKER_BOUNDS,
     shutdownGraceTime: SHUTDOWN_GRACE_MS,
+    maxHeartbeatThrottleInterval: HEARTBEAT_THROTTLE_MS,
     ...(options.dataConverter && { dataConverter: options.dataConverter }),
     ...(options.interceptors && { interceptors: options.interceptors }),
   };

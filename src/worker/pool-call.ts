@@ -59,8 +59,9 @@ export function createTargetActivity(target: Target, deps: CallDeps): (call: Tar
       void handler
         .catch(() => undefined)
         .finally(() => {
-          deps.runs.end(run);
-          if (run.signal.aborted || context.cancellationSignal.aborted) deps.renewEarly();
+          const wasStopped = run.signal.aborted || context.cancellationSignal.aborted;
+          deps.runs.end(run, { counts: !wasStopped });
+          if (wasStopped) deps.renewEarly();
         });
     }
   };

@@ -236,6 +236,7 @@ export class Membership {
       this.#lease.confirmed(lease, sentAtMs);
       held.push(...lease.held);
       const unknown = without(part, [...lease.held, ...lease.lost]);
+      runs.held(lease.held, sentAtMs);
       runs.stop(lease.lost, LOST_ALLOC);
       runs.disown(unknown, LOST_ALLOC);
       if (last && this.#draining && lease.state !== 'draining') await this.#tellDrain();

@@ -28,6 +28,19 @@ interface Entry extends Run {
   disowned: boolean;
 }
 
+/** Ended here, while the pool may not have heard of it. */
+interface Ended {
+  readonly ref: AllocRef;
+  /** Listed no longer than until then; undefined before a renewal has shown that the pool still waits. */
+  untilMs: number | undefined;
+}
+
+/**
+ * Longer than an invocation waits between two tries to tell the pool; who has not told it by then is gone, and the TTL ends
+ * what it held.
+ */
+const ENDED_LISTED_MS = 60_000;
+
 export type BeginResult =
   | { readonly kind: 'begun'; readonly run: Run }
   | { readonly kind: 'refused'; readonly message: string };
@@ -36,6 +49,7 @@ export class PoolRuns {
   /** May be changed at any time; below what is used nothing begins until it fits. */
   capacity: number;
   readonly #entries = new Map<string, Entry>();
+  readonly #ended = new Map<string, Ended>();
   #used = 0;
   #idleWaiters: (() => void)[] = [];
 
@@ -67,14 +81,19 @@ export class PoolRuns {
       disowned: false,
     };
     this.#entries.set(ref.id, entry);
+    this.#ended.delete(ref.id);
     this.#used += size;
     return { kind: 'begun', run: entry };
   }
 
-  /** The handler has returned. Idempotent. */
-  end(run: Run): void {
+  /**
+   * The handler has returned. Idempotent.
+   * @param counts its result is on its way to the pool, which may be out of reach for long: until it is there, the alloc is the run's
+   */
+  end(run: Run, { counts }: { readonly counts: boolean }): void {
     if (this.#entries.get(run.ref.id) !== run) return;
     this.#entries.delete(run.ref.id);
+    if (counts) this.#ended.set(run.ref.id, { ref: run.ref, untilMs: undefined });
     this.#used -= run.size;
     if (this.#entries.size > 0) return;
     const waiters = this.#idleWaiters;
@@ -90,17 +109,28 @@ export class PoolRuns {
   }
 
   /**
-   * What a renewal lists: all that really runs, stopped runs included. The database counts the capacity of
-   * a lost alloc as used until its worker no longer lists it; what it does not count is disowned and offered no more.
+   * What a renewal lists: all that really runs, stopped runs included, and what has ended but is not known to be
+   * taken in. The database counts the capacity of a lost alloc as used until its worker no longer lists it; what it does not
+   * count is disowned and offered no more.
    */
   running(): readonly AllocRef[] {
-    return [...this.#entries.values()].filter((entry) => !entry.disowned).map((entry) => entry.ref);
+    const ours = [...this.#entries.values()].filter((entry) => !entry.disowned);
+    return [...ours, ...this.#ended.values()].map(({ ref }) => ref);
+  }
+
+  /** The pool still holds these for us. @param nowMs of a monotonic clock */
+  held(refs: readonly AllocRef[], nowMs: number): void {
+    for (const { id } of refs) {
+      const ended = this.#ended.get(id);
+      if (ended === undefined) continue;
+      ended.untilMs ??= nowMs + ENDED_LISTED_MS;
+      if (nowMs >= ended.untilMs) this.#ended.delete(id);
+    }
   }
 
   /** Stops everything, and lists it no more: it belongs to a registration that is gone. */
   disownAll(reason: RunStopped): void {
     this.disown(this.running(), reason);
-    this.stopAll(reason);
   }
 
   /** Stops the runs of these allocs, and lists them no more: the database does not know them. */
@@ -115,6 +145,7 @@ export class PoolRuns {
   /** Stops the runs of these allocs; those that ended meanwhile are no matter. */
   stop(refs: readonly AllocRef[], reason: RunStopped): void {
     for (const ref of refs) {
+      if (this.#ended.get(ref.id)?.ref.epoch === ref.epoch) this.#ended.delete(ref.id);
       const entry = this.#entries.get(ref.id);
       if (entry?.ref.epoch === ref.epoch) entry.controller.abort(reason);
     }

@@ -135,7 +135,7 @@ describe('renewals', () => {
       expect(await free()).toEqual([0]);
     }
     for (const [n, run] of all.filter(({ signal }) => signal.aborted).entries()) {
-      runs.end(run);
+      runs.end(run, { counts: false });
       expect(await renewed()).toBe(true);
       expect(await free()).toEqual([n + 1]);
     }
@@ -143,6 +143,33 @@ describe('renewals', () => {
     expect(await renewed()).toBe(true);
     expect(await free()).toEqual([lost.length]);
     expect(runs.running()).toHaveLength(count - lost.length);
+  });
+
+  test('keep what has ended well until the pool has heard of it, however late', async () => {
+    const runs = new PoolRuns(1);
+    await join(runs);
+    const alloc = await granted();
+    runs.end(begin(runs, alloc), { counts: true });
+    await vi.waitFor(async () => {
+      const [listed] = (await store.listAllocs(poolId)).items;
+      expect(listed?.expiresAtMs).toBeGreaterThan(alloc.expiresAtMs);
+    }, WAIT);
+    expect(runs.running()).toHaveLength(1);
+    const finish = { poolId, evalId: alloc.id, epoch: alloc.epoch, release: 'finished' } as const;
+    expect(await store.finish(finish)).toMatchObject({ accepted: true });
+    await vi.waitFor(() => expect(runs.running()).toEqual([]), WAIT);
+  });
+
+  test('do not keep for ever what nobody tells the pool of', () => {
+    const runs = new PoolRuns(1);
+    const ref = { id: 'e', epoch: 1 };
+    const begun = runs.begin(ref, 1);
+    if (begun.kind === 'begun') runs.end(begun.run, { counts: true });
+    runs.held([ref], 5_000);
+    runs.held([ref], 64_999);
+    expect(runs.running()).toEqual([ref]);
+    runs.held([ref], 65_000);
+    expect(runs.running()).toEqual([]);
   });
 
   test('that confirm a burst of calls are shared', async () => {
@@ -189,7 +216,7 @@ describe('a registration that was lost', () => {
     await vi.waitFor(() => expect(membership.incarnation ?? before).not.toBe(before), WAIT);
     expect(deaf.signal.aborted).toBe(true);
     expect((await store.listWorkers(poolId)).items).toMatchObject([{ capacity: 2, free: 2 }]);
-    runs.end(deaf);
+    runs.end(deaf, { counts: false });
     await vi.waitFor(async () => {
       expect((await store.listWorkers(poolId)).items).toMatchObject([{ capacity: 3, free: 3 }]);
     }, WAIT);
