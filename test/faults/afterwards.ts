@@ -40,36 +40,22 @@ export function leftNothingUndone(
   ];
 }
 
-/**
- * An outage is nobody's silence: no worker is taken out, and no run is given up that goes on. One that has come to its end without
- * anybody to tell it to is not renewed any more, and may be done again where its end is told later than its time is over.
- */
-export function nobodyExpired({ changes, journal }: Seen): readonly string[] {
+/** An outage is nobody's silence: no worker is taken out, and no run is given up, be it that it goes on or has ended meanwhile. */
+export function nobodyExpired({ changes }: Seen): readonly string[] {
   const workers = changes.flatMap(({ table, old, new: row }) =>
     table === 'workers' && row === undefined
       ? [`worker ${String(old?.['id'])} expired though it was healthy`]
       : [],
   );
-  const runs = givenUp(changes)
-    .filter(({ id, atMs }) => wentOn(journal, id, atMs))
-    .map(({ id, workerId }) => `${id} expired though worker ${workerId} ran it`);
+  const runs = givenUp(changes).map(({ id, workerId }) => `${id} expired though worker ${workerId} had it`);
   return [...workers, ...runs];
-}
-
-/** Evals are `<invocation>#<attempt>.<evaluation>`. */
-function wentOn(journal: Seen['journal'], evalId: string, atMs: number): boolean {
-  const [, invocationId, attempt] = /^(.*)#(\d+)\.\d+$/.exec(evalId) ?? [];
-  const before = journal.filter(
-    (line) => line.invocationId === invocationId && line.attempt === Number(attempt) && line.atMs <= atMs,
-  );
-  return before.at(-1)?.what === 'begun';
 }
 
 /** Ends that no holder asked for: their epoch is negative. Of a grant that nobody had taken up there is none, as it only waits again. */
 function givenUp(changes: Seen['changes']) {
-  return changes.flatMap(({ table, new: end, atMs }) =>
+  return changes.flatMap(({ table, new: end }) =>
     table === 'ended' && end?.['release'] === 'expired' && Number(end['epoch']) < 0
-      ? [{ id: String(end['id']), workerId: String(end['worker_id']), atMs }]
+      ? [{ id: String(end['id']), workerId: String(end['worker_id']) }]
       : [],
   );
 }

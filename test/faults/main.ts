@@ -80,8 +80,13 @@ async function wrongOf(
   const { recoveredMs, settledMs, fires, wrong } = await play(system, scenario, randomOf(seed), nth);
   const figures = `new work done after ${seconds(recoveredMs)}, the old after ${seconds(settledMs)}, ${fires} ledger rows`;
   console.log(`  ${scenario.name}: ${figures}`);
-  if (recoveredMs <= withinMs) return wrong;
-  return [...wrong, `new work was done after ${seconds(recoveredMs)}, ${seconds(withinMs)} are allowed`];
+  const late = Object.entries({ new: recoveredMs, old: settledMs }).filter(([, ms]) => ms > withinMs);
+  return [
+    ...wrong,
+    ...late.map(
+      ([which, ms]) => `the ${which} work was done after ${seconds(ms)}, ${seconds(withinMs)} are allowed`,
+    ),
+  ];
 }
 
 function seconds(ms: number): string {
